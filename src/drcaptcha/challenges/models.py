@@ -1,0 +1,60 @@
+"""The pool of captchas, and the attempts made on them."""
+
+from typing import NamedTuple
+
+from django.db import models
+
+from drcaptcha.labelling.models import Source
+from drcaptcha.sites.models import Site
+
+
+class Slot(NamedTuple):
+    """One place of a captcha: which glyph stands there, why, and for a control what is right."""
+
+    glyph: int
+    role: str
+    accepts: str
+
+    @property
+    def gates(self) -> bool:
+        """Whether this slot decides on the pass."""
+        return self.role == CONTROL
+
+
+CONTROL = "control"
+
+
+class Captcha(models.Model):
+    """A picture composed of glyphs. It is issued to one visitor at a time and judged at most once."""
+
+    picture = models.BinaryField()
+    media_type = models.CharField(max_length=20)
+    width = models.PositiveSmallIntegerField()
+    height = models.PositiveSmallIntegerField()
+    content = models.JSONField(help_text="The slots from left to right: glyph, role, accepted characters.")
+    length = models.PositiveSmallIntegerField()
+    available = models.DateTimeField(
+        null=True, db_index=True, help_text="When it may be issued (again); never, once it was answered."
+    )
+    created = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"captcha {self.pk}"
+
+    @property
+    def slots(self) -> list[Slot]:
+        """The slots from left to right."""
+        return [Slot(*row) for row in self.content]
+
+
+class Attempt(models.Model):
+    """The one judged answer of a challenge. What was typed is kept only as votes, and only after a pass."""
+
+    captcha = models.OneToOneField(Captcha, on_delete=models.CASCADE)
+    site = models.ForeignKey(Site, on_delete=models.CASCADE)
+    source = models.ForeignKey(Source, on_delete=models.PROTECT)
+    passed = models.BooleanField()
+    created = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return "passed" if self.passed else "failed"

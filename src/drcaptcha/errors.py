@@ -1,0 +1,77 @@
+"""What can go wrong, each with a stable code for programs and a sentence for people."""
+
+from http import HTTPStatus
+
+
+class DrCaptchaError(Exception):
+    """The root of all errors that a caller may want to catch."""
+
+    code = "error"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    message = "Something went wrong."
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or type(self).message
+        super().__init__(self.message)
+
+
+class BadRequest(DrCaptchaError):
+    """The request is not of the form that the endpoint takes."""
+
+    code = "bad-request"
+    status = HTTPStatus.BAD_REQUEST
+    message = "The request is not of the form that this endpoint takes."
+
+
+class PictureRejected(BadRequest):
+    """The picture sent can't be read as one character."""
+
+    code = "picture-rejected"
+    message = "This is not a picture of a character."
+
+
+class UnknownSite(DrCaptchaError):
+    """No site has this site key."""
+
+    code = "unknown-sitekey"
+    status = HTTPStatus.NOT_FOUND
+    message = "No site has this site key."
+
+
+class ChallengeError(DrCaptchaError):
+    """The challenge can't be judged."""
+
+    code = "challenge-invalid"
+    status = HTTPStatus.BAD_REQUEST
+    message = "This challenge was not issued here. Ask for a new one."
+
+
+class ChallengeExpired(ChallengeError):
+    """The challenge is too old."""
+
+    code = "challenge-expired"
+    status = HTTPStatus.GONE
+    message = "This challenge has expired. Ask for a new one."
+
+
+class ChallengeUsed(ChallengeError):
+    """The challenge has had its one attempt."""
+
+    code = "challenge-used"
+    status = HTTPStatus.CONFLICT
+    message = "This challenge was answered before. Ask for a new one."
+
+
+class NotReady(DrCaptchaError):
+    """The installation lacks something that the request needs; the message says what."""
+
+    code = "not-ready"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    message = "This server is not ready yet."
+
+
+class NotPossible(DrCaptchaError):
+    """An administrator asked for what can't be done; the message says why and what would help."""
+
+    code = "not-possible"
+    status = HTTPStatus.CONFLICT

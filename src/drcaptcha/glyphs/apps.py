@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class GlyphsConfig(AppConfig):
+    name = "drcaptcha.glyphs"
+    label = "glyphs"

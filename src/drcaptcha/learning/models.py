@@ -1,0 +1,112 @@
+"""Networks, the ensembles that weigh them, what they were judged to be worth, and the runs that made them."""
+
+import math
+from pathlib import Path
+
+from django.core.validators import MinValueValidator
+from django.db import models
+
+
+def network_folder(network: "Network", filename: str) -> str:
+    """Return where a network's file is stored, in a folder of its own."""
+    return f"networks/{network.folder}/{Path(filename).name}"
+
+
+class Network(models.Model):
+    """A trained neural net, stored as the ONNX file that serves."""
+
+    architecture = models.CharField(max_length=50)
+    classes = models.CharField(max_length=200, help_text="The characters it tells apart, in the order of its outputs.")
+    folder = models.CharField(max_length=64, unique=True, editable=False)
+    created = models.DateTimeField()
+    seconds = models.FloatField(help_text="Time of training, in seconds.")
+    epochs = models.PositiveIntegerField()
+    batch_size = models.PositiveIntegerField()
+    seed = models.PositiveBigIntegerField()
+    parameters = models.PositiveBigIntegerField(help_text="Trained weights, counted.")
+    train_size = models.PositiveIntegerField()
+    test_size = models.PositiveIntegerField()
+    accuracy = models.FloatField(help_text="Share of the test glyphs that it names rightly.")
+    history = models.JSONField(default=dict, help_text="Loss and accuracy by epoch.")
+    onnx = models.FileField(upload_to=network_folder)
+    architecture_picture = models.FileField(upload_to=network_folder)
+    loss_picture = models.FileField(upload_to=network_folder)
+    accuracy_picture = models.FileField(upload_to=network_folder)
+    confusion_picture = models.FileField(upload_to=network_folder)
+
+    def __str__(self) -> str:
+        return f"{self.architecture} {self.pk}"
+
+
+class Ensemble(models.Model):
+    """Networks that decide together, each by its weight."""
+
+    name = models.CharField(max_length=100)
+    networks = models.ManyToManyField(Network, through="Membership", related_name="ensembles")
+    created = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def normalize(self) -> None:
+        """Scale the weights so that they sum to one; all zero become equal."""
+        memberships = list(self.memberships.all())
+        total = math.fsum(member.weight for member in memberships)
+        for member in memberships:
+            member.weight = member.weight / total if total else 1 / len(memberships)
+        Membership.objects.bulk_update(memberships, ["weight"])
+
+    @property
+    def evaluation(self) -> "Evaluation | None":
+        """The latest evaluation, or None before the first."""
+        return self.evaluations.order_by("-created", "-pk").first()
+
+
+class Membership(models.Model):
+    """A network in an ensemble, with its weight."""
+
+    ensemble = models.ForeignKey(Ensemble, on_delete=models.CASCADE, related_name="memberships")
+    network = models.ForeignKey(Network, on_delete=models.PROTECT, related_name="memberships")
+    weight = models.FloatField(default=1, validators=[MinValueValidator(0)])
+
+    class Meta:
+        constraints = [models.UniqueConstraint("ensemble", "network", name="member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.network} × {self.weight:.3f}"
+
+
+class Evaluation(models.Model):
+    """What an ensemble was worth on the test glyphs at one time, with the weights that it had."""
+
+    ensemble = models.ForeignKey(Ensemble, on_delete=models.CASCADE, related_name="evaluations")
+    created = models.DateTimeField()
+    accuracy = models.FloatField()
+    test_size = models.PositiveIntegerField()
+    weights = models.JSONField(help_text="Weight by network id, as evaluated.")
+    seconds = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"{self.accuracy:.2%} of {self.test_size:,}"
+
+
+class Run(models.Model):
+    """A piece of long work in the background, with how far it has come."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        FINISHED = "finished"
+        FAILED = "failed"
+
+    kind = models.CharField(max_length=20, choices=[("training", "training"), ("evaluation", "evaluation")])
+    options = models.JSONField(default=dict)
+    ensemble = models.ForeignKey(Ensemble, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    done = models.FloatField(default=0, help_text="Share that is done, 0 to 1.")
+    line = models.CharField(max_length=200, blank=True, help_text="What it is doing now, or why it failed.")
+    created = models.DateTimeField(auto_now_add=True)
+    updated = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"

@@ -1,0 +1,147 @@
+"""Settings, all from the environment; the README has the table."""
+
+from pathlib import Path
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from drcaptcha import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent
+STATE = Path(env.text("DRCAPTCHA_STATE", "var")).absolute()
+STATE.mkdir(parents=True, exist_ok=True)
+
+PRODUCTION = env.choice("DRCAPTCHA_ENV", "development", ("development", "production")) == "production"
+DEBUG = env.flag("DRCAPTCHA_DEBUG")
+if PRODUCTION and DEBUG:
+    raise ImproperlyConfigured("DRCAPTCHA_DEBUG must be off in production: it shows the program's inside to visitors.")
+
+SECRET_KEY = env.secret_key(production=PRODUCTION, state=STATE)
+SECRET_KEY_FALLBACKS = env.words("DRCAPTCHA_OLD_SECRET_KEYS")
+
+ALLOWED_HOSTS = env.words("DRCAPTCHA_HOSTS")
+if PRODUCTION and not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("DRCAPTCHA_HOSTS must name the hosts that this server answers for, between commas.")
+if "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("DRCAPTCHA_HOSTS must name hosts; * would let anyone forge the address of this server.")
+ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
+HTTPS = env.flag("DRCAPTCHA_HTTPS") or (PRODUCTION and not env.text("DRCAPTCHA_HTTPS"))
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS] if HTTPS else []
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# What DrCaptcha does; each name here has its line in the README's table.
+DRCAPTCHA_EMNIST = env.text("DRCAPTCHA_EMNIST")
+DRCAPTCHA_ALPHABET = env.choice("DRCAPTCHA_ALPHABET", "balanced", ("balanced", "byclass", "letters", "digits"))
+DRCAPTCHA_AGREEMENT = env.number("DRCAPTCHA_AGREEMENT", 2, least=1)
+DRCAPTCHA_MIN_CONTROLS = env.number("DRCAPTCHA_MIN_CONTROLS", 500, least=4)
+DRCAPTCHA_POOL = env.number("DRCAPTCHA_POOL", 1000)
+DRCAPTCHA_CHALLENGE_SECONDS = env.number("DRCAPTCHA_CHALLENGE_SECONDS", 300, least=10)
+DRCAPTCHA_RESPONSE_SECONDS = env.number("DRCAPTCHA_RESPONSE_SECONDS", 120, least=10)
+DRCAPTCHA_PROXIES = env.number("DRCAPTCHA_PROXIES", 0)
+
+INSTALLED_APPS = [
+    "drcaptcha.pages",
+    "drcaptcha.api",
+    "drcaptcha.challenges",
+    "drcaptcha.labelling",
+    "drcaptcha.learning",
+    "drcaptcha.glyphs",
+    "drcaptcha.sites",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_tasks",
+    "django_tasks_db",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "drcaptcha.api.middleware.json_errors",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "drcaptcha.urls"
+WSGI_APPLICATION = "drcaptcha.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": dj_database_url.parse(
+        env.text("DATABASE_URL", f"sqlite:///{STATE / 'drcaptcha.sqlite3'}"),
+        conn_max_age=600,
+        conn_health_checks=True,
+    ),
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # A writer takes its lock at once, so that two of them wait for each other and neither fails midway.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+    }
+
+REDIS_URL = env.text("REDIS_URL")
+CACHES = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    ),
+}
+
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+MEDIA_ROOT = STATE / "media"
+STATIC_URL = "/static/"
+STATIC_ROOT = STATE / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+# A phone's photograph fits; a film does not.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 2**20
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"drcaptcha": {"level": "INFO"}, "django_tasks": {"level": "INFO"}},
+}
