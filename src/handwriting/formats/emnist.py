@@ -1,0 +1,289 @@
+"""EMNIST (Cohen et al. 2017, https://arxiv.org/abs/1702.05373), read from its own files, whichever way they lie.
+
+A data set is a split, which has a mapping and two parts, ``train`` and ``test``. The files of a split are IDX images
+and labels and a mapping in text, or one MATLAB file; they lie in a folder, in its subfolder ``gzip``, or in a zip.
+The pictures are stored transposed and come out upright.
+"""
+
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handwriting.formats.errors import DamagedError, FormatError, MismatchError, MissingError
+from handwriting.formats.idx import SIDE, StoredFile, check_images, read_images, read_labels, reading
+from handwriting.formats.matlab import MatlabPart, read_matlab
+
+Part = Literal["train", "test"]
+PARTS: tuple[Part, ...] = ("test", "train")
+"""In the order in which chunks come: whoever keeps the first of two equal pictures keeps it out of training."""
+
+SPLITS = ("balanced", "byclass", "bymerge", "letters", "digits", "mnist", "starter")
+DEFAULT_SPLIT = "balanced"
+
+_SPLIT = rf"(?:emnist-)?(?P<split>{'|'.join(SPLITS)})"
+_ROLES = {
+    "images": re.compile(rf"{_SPLIT}-(?P<part>train|test)-images-idx3-ubyte(\.gz)?"),
+    "labels": re.compile(rf"{_SPLIT}-(?P<part>train|test)-labels-idx1-ubyte(\.gz)?"),
+    "mapping": re.compile(rf"{_SPLIT}-mapping\.txt(\.gz)?"),
+    "matlab": re.compile(rf"{_SPLIT}\b.*\.mat"),
+}
+_MOST_MAPPING_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some glyphs of one part: ``images`` uint8 (n, 28, 28), upright; ``labels`` (n,) of type ``<U1``."""
+
+    part: Part
+    images: NDArray[np.uint8]
+    labels: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class EmnistSource:
+    """A split whose files were all read and found whole.
+
+    ``classes`` are the characters of its mapping, in its order. Chunks are read anew, so memory stays flat (but for
+    MATLAB files).
+    """
+
+    split: str
+    classes: tuple[str, ...]
+    _labels: Mapping[Part, NDArray[np.str_]]
+    _batches: Mapping[Part, Callable[[int], Iterator[NDArray[np.uint8]]]]
+
+    @property
+    def name(self) -> str:
+        """What to call the data set."""
+        return self.split if self.split == "starter" else f"emnist-{self.split}"
+
+    @property
+    def caseless(self) -> bool:
+        """Whether a label stands for both cases of its letter, so that the picture may show either."""
+        return self.split == "letters"
+
+    @property
+    def sizes(self) -> dict[Part, int]:
+        """How many glyphs each part has."""
+        return {part: len(labels) for part, labels in self._labels.items()}
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Yield all glyphs, at most ``size`` at a time, those of the test part first."""
+        for part, labels in self._labels.items():
+            start = 0
+            for batch in self._batches[part](size):
+                images = np.ascontiguousarray(batch.reshape(-1, SIDE, SIDE).transpose(0, 2, 1))
+                yield Chunk(part, images, labels[start : start + len(batch)])
+                start += len(batch)
+
+
+def open_files(path: Path, split: str | None = None) -> EmnistSource:
+    """Find, read and check the files of one split.
+
+    ``path`` is a folder, a zip, a ``.mat`` or one IDX or mapping file, whose siblings are found beside it; a file of
+    images or labels stands for its part alone. Without ``split`` the file's name tells it, and a folder or zip gives
+    the balanced one. Nothing is yielded, and no more than the labels is kept, before every file was read to its end.
+
+    Raises:
+        FormatError: something is missing, damaged or does not fit together.
+    """
+    if split is not None and split not in SPLITS:
+        raise MissingError(path, f"there is no split {split!r}", f"Choose one of {', '.join(SPLITS)}")
+    if path.is_dir():
+        return _Shelf.of_folder(path).source(split or DEFAULT_SPLIT, PARTS)
+    if not path.is_file():
+        raise MissingError(path, "there is no such file or folder", "Check the path")
+    if path.suffix == ".zip":
+        return _Shelf.of_zip(path).source(split or DEFAULT_SPLIT, PARTS)
+    role = _role_of(path.name)
+    if path.suffix == ".mat":
+        return _from_matlab(_on_disk(path), _agreed(path, split, role.split if role else None))
+    if role is None:
+        raise FormatError(
+            path, "is not named like a file of EMNIST's", "Name a folder, a .zip, a .mat or an emnist-…-ubyte file"
+        )
+    parts = [part for part in PARTS if role.part in {None, part}]
+    return _Shelf.of_folder(path.parent).source(_agreed(path, split, role.split), parts, matlab=False)
+
+
+@dataclass(frozen=True)
+class _Role:
+    """What a file is, as its name tells."""
+
+    kind: str
+    split: str
+    part: str | None = None
+
+
+def _role_of(name: str) -> _Role | None:
+    for kind, pattern in _ROLES.items():
+        if match := pattern.fullmatch(name):
+            return _Role(kind, match["split"], match.groupdict().get("part"))
+    return None
+
+
+def _agreed(path: Path, asked: str | None, named: str | None) -> str:
+    if asked and named and asked != named:
+        raise MismatchError(path, f"is of the split {named}, not {asked}", "Name another file or leave out the split")
+    if split := asked or named:
+        return split
+    raise MissingError(path, "its name does not tell which split it is", "Say which split it holds")
+
+
+def _on_disk(path: Path) -> StoredFile:
+    return StoredFile(str(path), lambda: path.open("rb"))
+
+
+def _in_zip(archive: Path, member: str) -> StoredFile:
+    def opened() -> IO[bytes]:
+        # The member keeps the archive's file open for as long as it needs it.
+        with zipfile.ZipFile(archive) as file:
+            return file.open(member)
+
+    return StoredFile(f"{archive}/{member}", opened)
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """The files of a place, by their role."""
+
+    place: Path
+    files: Mapping[_Role, list[StoredFile]]
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "_Shelf":
+        """Gather what lies in a folder, in its subfolder gzip and in its gzip.zip; the nearest comes first."""
+        paths = [*sorted(folder.iterdir()), *sorted(folder.glob("gzip/*"))]
+        found = [(path.name, _on_disk(path)) for path in paths if path.is_file()]
+        archive = folder / "gzip.zip"
+        return cls(folder, _by_role([*found, *(_members(archive) if archive.is_file() else ())]))
+
+    @classmethod
+    def of_zip(cls, archive: Path) -> "_Shelf":
+        return cls(archive, _by_role(_members(archive)))
+
+    def source(self, split: str, parts: Iterable[Part], *, matlab: bool = True) -> EmnistSource:
+        """Read the split from its IDX files, or from its MATLAB file where there are none."""
+        wanted = [_Role("mapping", split)]
+        wanted += [_Role(kind, split, part) for part in parts for kind in ("images", "labels")]
+        absent = [role for role in wanted if role not in self.files]
+        if not absent:
+            return _from_idx(split, {role: self.files[role][0] for role in wanted})
+        matlab_files = self.files.get(_Role("matlab", split), []) if matlab else []
+        if len(matlab_files) == 1:
+            return _from_matlab(matlab_files[0], split)
+        if matlab_files:
+            raise MismatchError(self.place, f"has several .mat files of the split {split}", "Name the one to read")
+        if len(absent) == len(wanted):
+            raise MissingError(self.place, f"has no files of the split {split}", self._remedy())
+        raise MissingError(self.place, f"lacks {', '.join(map(_file_name, absent))}", "Put them beside the others")
+
+    def _remedy(self) -> str:
+        splits = [split for split in SPLITS if any(role.split == split for role in self.files)]
+        return f"It has {', '.join(splits)}" if splits else "Name the folder that has EMNIST's files"
+
+
+def _file_name(role: _Role) -> str:
+    if role.kind == "mapping":
+        return f"emnist-{role.split}-mapping.txt"
+    return f"emnist-{role.split}-{role.part}-{role.kind}-idx{3 if role.kind == 'images' else 1}-ubyte.gz"
+
+
+def _by_role(named: Iterable[tuple[str, StoredFile]]) -> dict[_Role, list[StoredFile]]:
+    files: dict[_Role, list[StoredFile]] = {}
+    for name, file in named:
+        if role := _role_of(name):
+            files.setdefault(role, []).append(file)
+    return files
+
+
+def _members(archive: Path) -> list[tuple[str, StoredFile]]:
+    try:
+        with zipfile.ZipFile(archive) as file:
+            names = sorted(file.namelist())
+    except (OSError, zipfile.BadZipFile) as fault:
+        raise DamagedError(archive, f"can't be opened as a zip ({fault})", "Download or copy it again") from fault
+    return [(name.rpartition("/")[2], _in_zip(archive, name)) for name in names]
+
+
+def _from_idx(split: str, files: Mapping[_Role, StoredFile]) -> EmnistSource:
+    mapping_file = files[_Role("mapping", split)]
+    mapping = _Mapping.of_text(mapping_file)
+    labels: dict[Part, NDArray[np.str_]] = {}
+    batches: dict[Part, Callable[[int], Iterator[NDArray[np.uint8]]]] = {}
+    for part in PARTS:
+        labels_file, images_file = (files.get(_Role(kind, split, part)) for kind in ("labels", "images"))
+        if labels_file is None or images_file is None:
+            continue
+        labels[part] = mapping.characters(labels_file, read_labels(labels_file))
+        if (images := check_images(images_file)) != len(labels[part]):
+            raise MismatchError(
+                images_file.name,
+                f"has {images:,} images, but {labels_file.name} has {len(labels[part]):,} labels",
+                "Take both files from the same download",
+            )
+        batches[part] = partial(read_images, images_file)
+    return EmnistSource(split, mapping.classes, labels, batches)
+
+
+def _from_matlab(file: StoredFile, split: str) -> EmnistSource:
+    content = read_matlab(file)
+    mapping = _Mapping.of_rows(file, content.mapping.tolist())
+    parts = {part: content.parts[part] for part in PARTS}
+    return EmnistSource(
+        split,
+        mapping.classes,
+        {part: mapping.characters(file, content.labels) for part, content in parts.items()},
+        {part: partial(_slices, content) for part, content in parts.items()},
+    )
+
+
+def _slices(content: MatlabPart, size: int) -> Iterator[NDArray[np.uint8]]:
+    return (content.images[start : start + size] for start in range(0, len(content.images), size))
+
+
+@dataclass(frozen=True)
+class _Mapping:
+    """Which character each label number means."""
+
+    numbers: tuple[int, ...]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of_text(cls, file: StoredFile) -> "_Mapping":
+        with reading(file) as stream:
+            text = stream.read(_MOST_MAPPING_BYTES)
+        try:
+            rows = [[int(word) for word in line.split()] for line in text.decode("ascii").splitlines() if line.strip()]
+        except ValueError as fault:
+            raise DamagedError(file.name, "is not a table of numbers", "Download or copy it again") from fault
+        return cls.of_rows(file, rows)
+
+    @classmethod
+    def of_rows(cls, file: StoredFile, rows: list[list[int]]) -> "_Mapping":
+        """Take rows of a label and the codes of its characters; the first, a capital where both are given, names it."""
+        if not rows or any(len(row) < 2 or not 33 <= row[1] <= 126 for row in rows):
+            raise DamagedError(file.name, "does not map labels to characters", "Use the mapping file of EMNIST")
+        numbers, classes = tuple(row[0] for row in rows), tuple(chr(row[1]) for row in rows)
+        if len(set(numbers)) < len(rows) or len(set(classes)) < len(rows):
+            raise DamagedError(file.name, "maps a label or a character twice", "Use the mapping file of EMNIST")
+        return cls(numbers, classes)
+
+    def characters(self, file: StoredFile, labels: NDArray[np.integer]) -> NDArray[np.str_]:
+        """Translate label numbers, (n,), to characters, (n,)."""
+        order = np.argsort(self.numbers)
+        numbers, classes = np.array(self.numbers)[order], np.array(self.classes, np.str_)[order]
+        places = np.searchsorted(numbers, labels).clip(max=len(numbers) - 1)
+        strange = labels[numbers[places] != labels]
+        if len(strange):
+            raise MismatchError(
+                file.name, f"has the label {strange[0]}, which the mapping lacks", "Use the mapping file of its split"
+            )
+        return np.asarray(classes[places], np.str_)
