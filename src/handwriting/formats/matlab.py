@@ -69,7 +69,7 @@ def _integers(array: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _check_elements(file: StoredFile, data: bytes) -> None:
-    """Unpack every element once and keep nothing: a small file could unpack to any size, and faults are told plainly."""
+    """Unpack every element once, keeping nothing, since a small file could unpack to any size."""
     view, position, unpacked = memoryview(data), _HEADER, 0
     if len(data) <= _HEADER:
         raise DamagedError(file.name, "is too short for a MATLAB file", RENEW)
