@@ -1,0 +1,162 @@
+"""Data sets come in: every picture once, in batches that stay when the rest is broken off."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from django.db import connection, transaction
+from django.utils.text import slugify
+from handwriting.preprocessing import PictureError, read
+from numpy.typing import NDArray
+
+from drcaptcha.errors import NotPossible
+from drcaptcha.glyphs.models import SIDE, DataSet, Split, State
+from handwriting.alphabet import Alphabet
+from handwriting.formats.emnist import Chunk, EmnistSource, Part
+from handwriting.formats.errors import DamagedError
+from handwriting.formats.folders import find_pictures
+
+BATCH = 2_000
+"""Glyphs a transaction: large enough to be fast, small enough to let others write in between."""
+
+_MOST_FAULTS = 5
+
+Progress = Callable[[int], object]
+"""Called with how many glyphs were dealt with since the last call."""
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What came of an import: glyphs added, also by part; pictures that were here before; classes of the data set."""
+
+    imported: int
+    skipped: int
+    train: int
+    test: int
+    classes: int
+
+
+def digest(picture: bytes) -> bytes:
+    """Return what a picture is known by: two glyphs never share it."""
+    return hashlib.blake2b(picture, digest_size=16).digest()
+
+
+def import_emnist(
+    source: EmnistSource, *, now: datetime, rng: np.random.Generator, progress: Progress
+) -> ImportSummary:
+    """Add what is new of ``source``; broken off, it is taken up again by calling it again.
+
+    A picture that is here already, from whatever set and in whichever part, is skipped and keeps its part, so none
+    that judges ever teaches.
+    """
+    data_set = _data_set(source.name, caseless=source.caseless)
+    return _add(data_set, source.chunks(BATCH), len(source.classes), now=now, rng=rng, progress=progress)
+
+
+def import_folder(
+    folder: Path,
+    *,
+    name: str | None,
+    split: Split,
+    alphabet: Alphabet,
+    now: datetime,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> ImportSummary:
+    """Add the pictures below ``folder``, labelled by their folders' names or not at all, as the data set ``name``.
+
+    ``progress`` hears of each picture as it is read. All are read before the first is written.
+
+    Raises:
+        FormatError: there are no pictures, or some can't be read; then none is added.
+        NotPossible: unlabelled pictures are meant to judge.
+    """
+    pictures = find_pictures(folder, alphabet)
+    labels = np.array([picture.label or "" for picture in pictures])
+    if split == Split.TEST and "" in labels:
+        raise NotPossible(f"{folder}: pictures without a label can't be test glyphs. Import them for training.")
+    # Kept on disk, since a folder may hold more pictures than memory.
+    with tempfile.TemporaryFile() as converted:
+        _convert((picture.path for picture in pictures), folder, converted, progress)
+        chunks = _converted_chunks(converted, labels, "test" if split == Split.TEST else "train")
+        classes = len(set(labels.tolist()) - {""})
+        data_set = _data_set(slugify(name or folder.resolve().name) or "pictures")
+        return _add(data_set, chunks, classes, now=now, rng=rng, progress=lambda _: None)
+
+
+def _data_set(name: str, *, caseless: bool = False) -> DataSet:
+    data_set, _ = DataSet.objects.get_or_create(name=name, defaults={"caseless": caseless})
+    if data_set.caseless != caseless:
+        raise NotPossible(f"The data set {name} has labels of another kind. Choose another name.")
+    return data_set
+
+
+def _add(
+    data_set: DataSet,
+    chunks: Iterable[Chunk],
+    classes: int,
+    *,
+    now: datetime,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> ImportSummary:
+    added, seen = {"train": 0, "test": 0}, 0
+    for chunk in chunks:
+        added[chunk.part] += _insert(data_set, chunk, now, rng)
+        seen += len(chunk.labels)
+        progress(len(chunk.labels))
+    imported = sum(added.values())
+    return ImportSummary(imported, seen - imported, added["train"], added["test"], classes)
+
+
+# Django's bulk_create takes three times as long and can't tell how many rows were new.
+_INSERT = """
+    INSERT INTO glyphs_glyph (data_set_id, digest, picture, split, state, label, truth, place, created)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (digest) DO NOTHING
+"""
+
+
+def _insert(data_set: DataSet, chunk: Chunk, now: datetime, rng: np.random.Generator) -> int:
+    """Add the glyphs that are new, in one transaction; return their number."""
+    created = connection.ops.adapt_datetimefield_value(now)
+    places = rng.integers(0, 2**31, len(chunk.labels)).tolist()
+    rows = []
+    for image, label, place in zip(chunk.images, chunk.labels.tolist(), places, strict=True):
+        picture = image.tobytes()
+        state = State.CONTROL.value if label else State.UNKNOWN.value
+        rows.append((data_set.pk, digest(picture), picture, chunk.part, state, label, label, place, created))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(_INSERT, rows)
+        return int(cursor.rowcount)
+
+
+def _convert(paths: Iterable[Path], folder: Path, converted: IO[bytes], progress: Progress) -> None:
+    """Write every picture to ``converted`` as a glyph, or raise what is wrong with the bad ones."""
+    faults = []
+    for path in paths:
+        try:
+            converted.write(read(path).tobytes())
+        except PictureError as fault:
+            faults.append(f"{path.relative_to(folder)} ({fault})")
+        progress(1)
+    if faults:
+        more = f" and {len(faults) - _MOST_FAULTS:,} more" if len(faults) > _MOST_FAULTS else ""
+        raise DamagedError(
+            folder,
+            f"{len(faults):,} pictures can't be read: {'; '.join(faults[:_MOST_FAULTS])}{more}",
+            "Nothing was imported; mend or remove them and import again",
+        )
+
+
+def _converted_chunks(converted: IO[bytes], labels: NDArray[np.str_], part: Part) -> Iterator[Chunk]:
+    converted.seek(0)
+    for start in range(0, len(labels), BATCH):
+        some = labels[start : start + BATCH]
+        data = converted.read(len(some) * SIDE * SIDE)
+        yield Chunk(part, np.frombuffer(data, np.uint8).reshape(-1, SIDE, SIDE), some)

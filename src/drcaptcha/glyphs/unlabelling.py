@@ -1,0 +1,44 @@
+"""Labels are taken away again, so that there is something to ask about and a truth to compare with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from django.db import transaction
+
+from drcaptcha.errors import NotPossible
+from drcaptcha.glyphs.models import Glyph, State
+
+_BATCH = 5_000
+
+
+@dataclass(frozen=True)
+class UnlabelSummary:
+    """How many glyphs lost their label, and how many controls are left."""
+
+    unlabelled: int
+    controls: int
+
+
+@transaction.atomic
+def remove_labels(count: int, *, keep: int, rng: np.random.Generator) -> UnlabelSummary:
+    """Take the label from ``count`` controls at random and leave at least ``keep``. Their truth stays.
+
+    Test glyphs are never touched, nor labels that votes gave.
+
+    Raises:
+        NotPossible: fewer can be spared; then none is touched.
+    """
+    if count < 1:
+        raise NotPossible("The number of labels to remove must be at least 1.")
+    known = Glyph.objects.controls().exclude(truth="").order_by("pk").values_list("pk", flat=True)
+    glyphs = np.fromiter(known.iterator(), np.int64)
+    spare = max(0, len(glyphs) - keep)
+    if count > spare:
+        raise NotPossible(
+            f"Only {spare:,} labels can be removed: {len(glyphs):,} training glyphs came with one, "
+            f"and {keep:,} must stay as controls."
+        )
+    chosen = np.sort(rng.choice(glyphs, count, replace=False)).tolist()
+    for start in range(0, count, _BATCH):
+        Glyph.objects.controls().filter(pk__in=chosen[start : start + _BATCH]).update(label="", state=State.UNKNOWN)
+    return UnlabelSummary(count, len(glyphs) - count)
