@@ -1,3 +1,7 @@
 """The addresses that programs call."""
 
-urlpatterns: list[object] = []
+from django.urls import path
+
+from drcaptcha.api.views import api
+
+urlpatterns = [path("", api.urls)]

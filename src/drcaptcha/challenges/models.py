@@ -6,6 +6,7 @@ from django.db import models
 
 from drcaptcha.labelling.models import Source
 from drcaptcha.sites.models import Site
+from handwriting.alphabet import Alphabet
 
 
 class Slot(NamedTuple):
@@ -45,6 +46,14 @@ class Captcha(models.Model):
     def slots(self) -> list[Slot]:
         """The slots from left to right."""
         return [Slot(*row) for row in self.content]
+
+    def judge(self, typed: list[str], alphabet: Alphabet) -> bool:
+        """Tell whether every control was typed right, or as a character that people can't tell from it."""
+        return len(typed) == self.length and all(
+            any(alphabet.alike(right, character) for right in slot.accepts)
+            for slot, character in zip(self.slots, typed, strict=True)
+            if slot.gates
+        )
 
 
 class Attempt(models.Model):

@@ -31,7 +31,7 @@ class Vote(models.Model):
     source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="votes")
     captcha = models.PositiveBigIntegerField(help_text="The captcha in which it was asked.")
     role = models.CharField(max_length=5, choices=Role)
-    typed = models.CharField(max_length=8)
+    typed = models.CharField(max_length=1)
     created = models.DateTimeField()
 
     class Meta:

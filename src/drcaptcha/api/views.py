@@ -1,0 +1,136 @@
+"""The API: each call is one flow."""
+
+from http import HTTPStatus
+
+import numpy as np
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import NinjaAPI, Query, Router, Status
+from ninja.errors import HttpError, ValidationError
+
+from drcaptcha.api import schemas
+from drcaptcha.api.clients import address_of
+from drcaptcha.api.pictures import glyph_of
+from drcaptcha.challenges import issuing, verifying
+from drcaptcha.errors import ChallengeError, DrCaptchaError, NotReady
+
+try:
+    from drcaptcha.learning import registry
+except ImportError:
+    registry = None
+from drcaptcha.sites.models import Site
+
+api = NinjaAPI(
+    title="DrCaptcha",
+    version="1",
+    description="Challenges of handwritten characters, their answers, and predictions.",
+    docs_url=None,
+)
+v1 = Router(tags=["v1"])
+old = Router(tags=["original"])
+
+PICTURE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": schemas.PredictionRequest.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"image": {"type": "string", "format": "binary"}},
+                    "required": ["image"],
+                },
+            },
+        },
+    },
+}
+
+
+@v1.post(
+    "/challenges", response={200: schemas.ChallengeIssued, 400: schemas.Error, 404: schemas.Error, 503: schemas.Error}
+)
+def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None = None) -> dict[str, object]:
+    """Issue a challenge: a picture of handwritten characters to type."""
+    site = Site.of(body.sitekey if body else None)
+    challenge = issuing.issue(site, now=timezone.now(), rng=np.random.default_rng())
+    return {
+        "challenge": challenge.token,
+        "image": challenge.data_url,
+        "length": challenge.length,
+        "expires_in": challenge.expires_in,
+    }
+
+
+@v1.post("/answers", response={200: schemas.AnswerJudged, 400: schemas.Error, 409: schemas.Error, 410: schemas.Error})
+def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying.Verdict:
+    """Judge the one answer that a challenge gets."""
+    return verifying.verify(body.challenge, body.answer, address=address_of(request), now=timezone.now())
+
+
+@v1.post(
+    "/predictions",
+    response={200: schemas.Prediction, 400: schemas.Error, 503: schemas.Error},
+    openapi_extra=PICTURE_BODY,
+)
+def predict(request: HttpRequest) -> dict[str, object]:
+    """Name the character in a picture: any drawing or scan, dark on light or light on dark."""
+    guesses = registry.predict(glyph_of(request))
+    return {"guesses": [{"character": name, "probability": share} for name, share in guesses]}
+
+
+@old.get("/get-captcha", response={200: schemas.OldCaptcha, 503: schemas.OldMessage})
+def get_captcha(request: HttpRequest, response: HttpResponse) -> Status[dict[str, object]] | dict[str, object]:
+    """Issue a challenge, as the original did."""
+    response["Cache-Control"] = "no-store"
+    try:
+        challenge = issuing.issue(Site.of(None), now=timezone.now(), rng=np.random.default_rng())
+    except NotReady as error:
+        return Status(error.status, {"message": error.message})
+    return {"captcha": challenge.token, "image": challenge.data_url}
+
+
+@old.get(
+    "/test-captcha",
+    response={200: schemas.OldVerdict, 400: schemas.OldMessage, 409: schemas.OldMessage, 410: schemas.OldMessage},
+)
+def test_captcha(
+    request: HttpRequest,
+    response: HttpResponse,
+    query: Query[schemas.OldAnswer],
+) -> Status[dict[str, object]] | dict[str, object]:
+    """Judge an answer, as the original did; but only one for each captcha."""
+    response["Cache-Control"] = "no-store"
+    if not query.captcha or not query.value:
+        return Status(HTTPStatus.BAD_REQUEST, {"message": "Send both captcha and value."})
+    try:
+        verdict = verifying.verify(query.captcha, query.value, address=address_of(request), now=timezone.now())
+    except ChallengeError as error:
+        return Status(error.status, {"message": error.message})
+    return {"test": verdict.passed}
+
+
+@api.exception_handler(DrCaptchaError)
+def on_error(request: HttpRequest, error: DrCaptchaError) -> HttpResponse:
+    """Answer with the error's own code and status."""
+    return _error(request, error.status, error.code, error.message)
+
+
+@api.exception_handler(ValidationError)
+def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """Say which field is wrong, without repeating what was sent."""
+    faults = "; ".join(f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors)
+    return _error(request, HTTPStatus.BAD_REQUEST, "bad-request", faults)
+
+
+@api.exception_handler(HttpError)
+def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    """Answer what the framework refuses, such as a body that is not JSON."""
+    return _error(request, HTTPStatus(error.status_code), "bad-request", str(error))
+
+
+def _error(request: HttpRequest, status: HTTPStatus, code: str, message: str) -> HttpResponse:
+    return api.create_response(request, {"error": {"code": code, "message": message}}, status=status)
+
+
+api.add_router("/v1", v1)
+api.add_router("", old)

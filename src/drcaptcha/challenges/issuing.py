@@ -1,0 +1,87 @@
+"""Issuing challenges."""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from django.conf import settings
+from django.core.cache import cache
+
+from drcaptcha.challenges import tasks
+from drcaptcha.challenges.composing import compose
+from drcaptcha.challenges.models import Captcha
+from drcaptcha.challenges.tokens import Purpose, seal
+from drcaptcha.sites.models import Site
+
+REFILL_PAUSE = 60
+"""Seconds between two calls to the worker to refill the pool."""
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A captcha as it is handed to a visitor."""
+
+    token: str
+    picture: bytes
+    media_type: str
+    width: int
+    height: int
+    length: int
+    expires_in: int
+
+    @property
+    def data_url(self) -> str:
+        """The picture as an address that carries it."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.picture).decode()}"
+
+
+def lifetime() -> timedelta:
+    """Return how long a challenge can be answered."""
+    return timedelta(seconds=settings.DRCAPTCHA_CHALLENGE_SECONDS)
+
+
+def issue(site: Site, *, now: datetime, rng: np.random.Generator) -> Challenge:
+    """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site``.
+
+    A captcha is never with two visitors at once: it goes back to the pool only after its challenge has expired
+    unanswered. So a picture that somebody has solved is worth one pass at most.
+
+    Raises:
+        NotReady: there are too few controls to compose one.
+    """
+    captcha = _claim(now, rng) or _compose(now, rng)
+    return Challenge(
+        token=seal(Purpose.CHALLENGE, captcha.pk, site.pk, now),
+        picture=bytes(captcha.picture),
+        media_type=captcha.media_type,
+        width=captcha.width,
+        height=captcha.height,
+        length=captcha.length,
+        expires_in=settings.DRCAPTCHA_CHALLENGE_SECONDS,
+    )
+
+
+def _away_until(now: datetime) -> datetime:
+    return now + 2 * lifetime()
+
+
+def _claim(now: datetime, rng: np.random.Generator) -> Captcha | None:
+    """Take a captcha from the pool: of several that try for it, the one whose update counts has it."""
+    head = Captcha.objects.filter(available__lte=now).order_by("available").values_list("pk", "available")
+    candidates = list(head[:32])
+    for index in rng.permutation(len(candidates)):
+        pk, available = candidates[index]
+        if Captcha.objects.filter(pk=pk, available=available).update(available=_away_until(now)):
+            return Captcha.objects.get(pk=pk)
+    return None
+
+
+def _compose(now: datetime, rng: np.random.Generator) -> Captcha:
+    """Compose a captcha for this visitor alone, and have the worker refill the pool."""
+    if settings.DRCAPTCHA_POOL and cache.add("drcaptcha.refill", 1, REFILL_PAUSE):
+        tasks.refill.enqueue()
+    captcha = compose(1, now=now, rng=rng)[0]
+    captcha.available = _away_until(now)
+    captcha.save()
+    return captcha

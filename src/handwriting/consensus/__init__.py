@@ -1,0 +1,5 @@
+"""From votes to labels."""
+
+from handwriting.consensus.agreement import agreement
+
+__all__ = ["agreement"]

@@ -1,0 +1,64 @@
+"""Glyphs and captchas to test with."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+import numpy as np
+import pytest
+from django.utils import timezone
+
+from drcaptcha.challenges.composing import _picture
+from drcaptcha.challenges.models import Captcha
+from drcaptcha.glyphs.models import DataSet, Glyph, Split, State
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def make_glyph(db: None, rng: np.random.Generator) -> Callable[..., Glyph]:
+    """Make a glyph: a control where a label is given, unknown otherwise."""
+
+    def make(label: str = "", *, truth: str = "", split: str = Split.TRAIN, caseless: bool = False) -> Glyph:
+        picture = rng.integers(0, 256, 784, dtype=np.uint8).tobytes()
+        name = "caseless" if caseless else "known"
+        return Glyph.objects.create(
+            data_set=DataSet.objects.get_or_create(name=name, caseless=caseless)[0],
+            digest=blake2b(picture, digest_size=16).digest(),
+            picture=picture,
+            split=split,
+            state=State.CONTROL if label else State.UNKNOWN,
+            label=label,
+            truth=truth or label,
+            place=int(rng.integers(2**31)),
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_captcha(make_glyph: Callable[..., Glyph], rng: np.random.Generator) -> Callable[..., Captcha]:
+    """Make a captcha that reads ``text``, in which the characters of ``known`` are controls."""
+
+    def make(text: str = "eaATOM", known: str = "eaAT", available: datetime | None = None) -> Captcha:
+        glyphs = [make_glyph(c if c in known else "", truth=c) for c in text]
+        asked = {glyph.pk for glyph in glyphs if not glyph.label}
+        captcha = _picture(glyphs, asked, available or timezone.now(), rng)
+        captcha.save()
+        return captcha
+
+    return make
+
+
+@pytest.fixture
+def stock(make_glyph: Callable[..., Glyph]) -> list[Glyph]:
+    """Twenty controls and ten unknown glyphs."""
+    return [make_glyph(c) for c in "abdeghnqrtABCDEFGHIJ"] + [make_glyph(truth=c) for c in "KLMNOPQRST"]

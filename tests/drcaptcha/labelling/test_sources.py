@@ -1,0 +1,38 @@
+from datetime import datetime, timedelta
+
+import pytest
+from pytest_django import Settings
+
+from drcaptcha.labelling.sources import source_key, source_of
+from drcaptcha.sites.models import Site
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def site(db: None) -> Site:
+    return Site.objects.create(name="library")
+
+
+def test_an_address_is_one_source_all_day(site: Site, now: datetime) -> None:
+    assert source_of("192.0.2.1", site, now) == source_of("192.0.2.1", site, now + timedelta(hours=11))
+
+
+def test_a_source_is_another_one_tomorrow(site: Site, now: datetime) -> None:
+    assert source_key("192.0.2.1", site, now) != source_key("192.0.2.1", site, now + timedelta(days=1))
+
+
+def test_a_source_is_another_one_on_another_site(site: Site, now: datetime) -> None:
+    assert source_key("192.0.2.1", site, now) != source_key("192.0.2.1", Site.of(None), now)
+
+
+def test_it_can_not_be_traced_without_the_key(site: Site, now: datetime, settings: Settings) -> None:
+    before = source_key("192.0.2.1", site, now)
+    settings.SECRET_KEY = "another"
+    assert source_key("192.0.2.1", site, now) != before
+
+
+def test_the_addresses_that_one_visitor_owns_are_one_source(site: Site, now: datetime) -> None:
+    assert source_key("2001:db8::1", site, now) == source_key("2001:db8::ffff:2", site, now)
+    assert source_key("2001:db8::1", site, now) != source_key("2001:db8:0:1::1", site, now)
+    assert source_key("::ffff:192.0.2.1", site, now) == source_key("192.0.2.1", site, now)

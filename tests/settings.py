@@ -1,0 +1,13 @@
+"""The settings of an installation, but with a state of its own that is thrown away."""
+
+import os
+import tempfile
+
+os.environ["DRCAPTCHA_STATE"] = tempfile.mkdtemp(prefix="drcaptcha-tests-")
+os.environ.pop("DRCAPTCHA_SECRET_KEY", None)
+
+from drcaptcha.settings import *  # noqa: F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
+STATIC_ROOT.mkdir()  # noqa: F405
