@@ -47,11 +47,15 @@ class Alphabet:
         return None if name is None else self._index[name]
 
     def alike(self, one: str, other: str) -> bool:
-        """Tell whether a person may take ``one`` for ``other``: the same class, or a look-alike."""
-        first, second = self.class_of(one), self.class_of(other)
-        if first is None or second is None:
-            return False
-        return first == second or self._group.get(first, first) == self._group.get(second, second)
+        """Tell whether a person may take ``one`` for ``other``: the same class, or a look-alike.
+
+        A character that the alphabet does not have is like itself alone.
+        """
+        return self._likeness(one) == self._likeness(other)
+
+    def _likeness(self, character: str) -> str:
+        name = self.class_of(character) or character
+        return self._group.get(name, name)
 
     @cached_property
     def _index(self) -> dict[str, int]:

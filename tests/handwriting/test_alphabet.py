@@ -22,7 +22,8 @@ def test_merged_cases_are_one_class(typed: str, name: str) -> None:
 def test_a_stranger_has_no_class(typed: str) -> None:
     assert BALANCED.class_of(typed) is None
     assert BALANCED.index(typed) is None
-    assert not BALANCED.alike(typed, typed)
+    assert BALANCED.alike(typed, typed)
+    assert not BALANCED.alike(typed, "A")
 
 
 @pytest.mark.parametrize("group", ["0Oo", "1IilL", "Ff", "q9g", "Ss5", "Zz2"])

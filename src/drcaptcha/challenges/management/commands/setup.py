@@ -1,0 +1,66 @@
+"""Brings an installation to where it can serve: every step that has not been done yet, and no other."""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from drcaptcha.challenges.models import Captcha
+from drcaptcha.glyphs.models import DataSet, Glyph
+from drcaptcha.learning.models import Network
+from handwriting.formats import starter
+
+STARTER = "emnist-starter"
+UNLABELLED = 4000
+"""How many labels of the starter set are taken away, so that there is something to ask about."""
+
+TRAINING = {"networks": "compact,cnn2", "epochs": 4}
+"""Two quick networks: a minute or two on two cores."""
+
+
+class Command(BaseCommand):
+    help = "Prepare the database, static files, starter set, networks, captchas and administrator, where missing."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        if not Glyph.objects.exists():
+            with self._step("Loading the starter set"), transaction.atomic():
+                call_command("importemnist", starter.FOLDER, split="starter")
+                call_command("removelabels", UNLABELLED)
+        if not Network.objects.exists() and DataSet.objects.filter(name=STARTER).exists():
+            with self._step("Training two quick networks"):
+                call_command("train", **TRAINING)
+        if not Captcha.objects.exists():
+            with self._step("Filling the pool of captchas"):
+                call_command("generatecaptchas", 1000)
+        self._make_administrator()
+        port = os.environ.get("PORT", "8000")
+        self.stdout.write(
+            f"\nDrCaptcha is starting. Are you human?   http://127.0.0.1:{port}/test-captcha"
+            f"\n                       Administration:  http://127.0.0.1:{port}/admin/\n"
+        )
+
+    @contextmanager
+    def _step(self, title: str) -> Iterator[None]:
+        self.stdout.write(f"\n{title} …")
+        start = time.perf_counter()
+        yield
+        self.stdout.write(f"{title}: {time.perf_counter() - start:.1f} s")
+
+    def _make_administrator(self) -> None:
+        users = get_user_model().objects
+        if users.filter(is_superuser=True).exists():
+            return
+        password = secrets.token_urlsafe(12)
+        users.create_superuser("admin", password=password)
+        self.stdout.write(
+            f"\nAdministrator: admin\nPassword:      {password}\n(It is shown this once; `manage.py changepassword admin` sets another.)"
+        )
