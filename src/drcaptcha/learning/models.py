@@ -1,8 +1,10 @@
 """Networks, the ensembles that weigh them, what they were judged to be worth, and the runs that made them."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
@@ -55,6 +57,27 @@ class Ensemble(models.Model):
         for member in memberships:
             member.weight = member.weight / total if total else 1 / len(memberships)
         Membership.objects.bulk_update(memberships, ["weight"])
+
+    @staticmethod
+    def check_members(members: Sequence[tuple["Network", float]]) -> None:
+        """Check that networks can decide together with these weights.
+
+        Raises:
+            ValidationError: there is no network, one stands twice, they tell different characters apart, or the
+                weights can't be normalised.
+        """
+        networks = [network for network, _ in members]
+        weights = [weight for _, weight in members]
+        if not networks:
+            raise ValidationError("An ensemble needs at least one network.")
+        if len({network.pk for network in networks}) < len(networks):
+            raise ValidationError("A network can stand in an ensemble only once; give it more weight instead.")
+        if len({network.classes for network in networks}) > 1:
+            raise ValidationError("These networks tell different characters apart, so they can't decide together.")
+        if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
+            raise ValidationError("A weight is a number from 0 upward.")
+        if not any(weights):
+            raise ValidationError("At least one network needs a weight above 0.")
 
     @property
     def evaluation(self) -> "Evaluation | None":
@@ -110,3 +133,8 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state in {Run.State.FINISHED, Run.State.FAILED}

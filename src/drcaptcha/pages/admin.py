@@ -1,0 +1,38 @@
+"""Who may enter the administration."""
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
+from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
+from django.contrib.auth.models import Group, User
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from drcaptcha.administration.base import ModelAdmin
+
+# Django registered both without the theme when their module was imported above.
+admin.site.unregister([User, Group])
+
+if TYPE_CHECKING:
+    UserBase, GroupBase = PlainUserAdmin[User], PlainGroupAdmin
+else:
+
+    class UserBase(PlainUserAdmin, ModelAdmin):
+        pass
+
+    class GroupBase(PlainGroupAdmin, ModelAdmin):
+        pass
+
+
+@admin.register(User)
+class UserAdmin(UserBase):
+    """People who sign in."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class GroupAdmin(GroupBase):
+    """What people may do together."""

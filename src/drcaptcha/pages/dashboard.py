@@ -1,0 +1,92 @@
+"""The figures on the administration's first page."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import TruncDate
+from django.http import HttpRequest
+from django.utils import timezone
+
+from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.glyphs.models import Glyph, Split, State
+from drcaptcha.labelling.models import Decision
+from drcaptcha.learning.models import Ensemble, Evaluation, Run
+
+DAYS = 14
+"""How far back the labels are drawn."""
+
+STATES_AGE = 30
+"""Seconds for which the count of glyphs is kept: with millions it takes a good part of a second."""
+
+
+def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the panels that this administrator may see to the context of the first page."""
+    now = timezone.now()
+    panels: dict[str, tuple[str, Callable[[datetime], object]]] = {
+        "glyphs": ("glyphs.view_glyph", _glyphs),
+        "labels": ("labelling.view_decision", _labels),
+        "pool": ("challenges.view_captcha", _pool),
+        "passes": ("challenges.view_attempt", _passes),
+        "best": ("learning.view_ensemble", _best),
+        "runs": ("learning.view_run", _runs),
+    }
+    shown = {name: panel(now) for name, (right, panel) in panels.items() if request.user.has_perm(right)}
+    return context | {"panels": shown}
+
+
+def _glyphs(now: datetime) -> dict[str, Any]:  # noqa: ARG001
+    counts = cache.get_or_set("drcaptcha.dashboard.glyphs", _count_glyphs, STATES_AGE) or {}
+    states = [{"name": state.value, "count": counts.get((Split.TRAIN, state), 0)} for state in reversed(State)]
+    train = sum(row["count"] for row in states)
+    start = 0.0
+    for row in states:
+        row["start"], row["share"] = start, 100 * row["count"] / train if train else 0
+        start += row["share"]
+    return {"train": train, "states": states, "total": sum(counts.values()), "test": sum(counts.values()) - train}
+
+
+def _count_glyphs() -> dict[tuple[str, str], int]:
+    rows = Glyph.objects.order_by().values_list("split", "state").annotate(count=Count("pk"))
+    return {(split, state): count for split, state, count in rows}
+
+
+def _labels(now: datetime) -> dict[str, Any]:
+    """Count the glyphs that got a label, by day."""
+    first = now.date() - timedelta(days=DAYS - 1)
+    since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
+    rows = Decision.objects.filter(created__gte=since).exclude(after="").annotate(day=TruncDate("created"))
+    counts = dict(rows.order_by().values_list("day").annotate(count=Count("pk")))
+    days = [{"day": day, "count": counts.get(day, 0)} for day in (first + timedelta(days=n) for n in range(DAYS))]
+    highest = max(row["count"] for row in days)
+    for index, row in enumerate(days):
+        row["left"], row["height"] = index * 10 + 1, 100 * row["count"] / highest if highest else 0
+        row["top"] = 100 - row["height"]
+    return {"days": days, "total": sum(row["count"] for row in days), "highest": highest, "width": DAYS * 10}
+
+
+def _pool(now: datetime) -> dict[str, Any]:
+    return {"available": Captcha.objects.filter(available__lte=now).count(), "aim": settings.DRCAPTCHA_POOL}
+
+
+def _passes(now: datetime) -> dict[str, Any]:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    counts = Attempt.objects.filter(created__gte=midnight).aggregate(
+        attempts=Count("pk"), passed=Count("pk", filter=Q(passed=True))
+    )
+    return counts | {"rate": 100 * counts["passed"] / counts["attempts"] if counts["attempts"] else None}
+
+
+def _best(now: datetime) -> dict[str, Any] | None:  # noqa: ARG001
+    """Return the ensemble whose latest evaluation is the best."""
+    latest = Evaluation.objects.filter(ensemble=OuterRef("pk")).order_by("-created", "-pk")
+    judged = Ensemble.objects.annotate(accuracy=Subquery(latest.values("accuracy")[:1])).exclude(accuracy=None)
+    best = judged.prefetch_related("memberships__network").order_by("-accuracy").first()
+    return {"ensemble": best, "share": 100 * best.accuracy} if best else None
+
+
+def _runs(now: datetime) -> list[Run]:  # noqa: ARG001
+    return list(Run.objects.select_related("ensemble").order_by("-pk")[:5])
