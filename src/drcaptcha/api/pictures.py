@@ -5,9 +5,10 @@ import binascii
 import json
 
 import numpy as np
+from django.conf import settings
 from django.http import HttpRequest
 
-from drcaptcha.errors import BadRequest, PictureRejected
+from drcaptcha.errors import BadRequest, PictureRejected, TooLarge
 from handwriting import preprocessing
 
 
@@ -15,9 +16,12 @@ def glyph_of(request: HttpRequest) -> np.ndarray:
     """Return the picture that a request carries as a glyph, ``uint8`` of shape (28, 28).
 
     Raises:
+        TooLarge: the request is larger than a picture has to be.
         BadRequest: the request carries no picture.
         PictureRejected: what it carries can't be read as a picture of a character.
     """
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise TooLarge(f"A picture may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20} MB at most.")
     try:
         return preprocessing.read(_picture_of(request))
     except preprocessing.PictureError as error:

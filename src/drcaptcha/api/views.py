@@ -69,7 +69,7 @@ def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying
 
 @v1.post(
     "/predictions",
-    response={200: schemas.Prediction, 400: schemas.Error, 503: schemas.Error},
+    response={200: schemas.Prediction, 400: schemas.Error, 413: schemas.Error, 503: schemas.Error},
     openapi_extra=PICTURE_BODY,
 )
 def predict(request: HttpRequest) -> dict[str, object]:

@@ -59,7 +59,10 @@ class CaptchaAdmin(Log[Captcha]):
         return super().get_queryset(request).defer("picture").select_related("attempt")
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Captcha], search_term: str  # noqa: ARG002
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Captcha],
+        search_term: str,  # noqa: ARG002
     ) -> tuple[QuerySet[Captcha], bool]:
         """Find by number."""
         number = search_term.strip().removeprefix("#")
