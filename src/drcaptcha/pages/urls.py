@@ -1,3 +1,14 @@
 """The pages that people read."""
 
-urlpatterns: list[object] = []
+from django.urls import path
+
+from drcaptcha.pages import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("methodology", views.methodology, name="methodology"),
+    path("test-captcha", views.test_captcha, name="test-captcha"),
+    path("canvas", views.canvas, name="canvas"),
+    path("api-docs", views.api_docs, name="api-docs"),
+    path("favicon.ico", views.favicon),
+]

@@ -1,0 +1,57 @@
+"""What this installation has come to, in four figures."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from django.core.cache import cache
+
+from drcaptcha.glyphs.models import Glyph
+from drcaptcha.labelling.models import Vote
+from drcaptcha.learning.models import Ensemble, Evaluation
+
+LIFETIME = 30
+"""Seconds for which counted figures are shown again, so that a busy first page counts no tables."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Counts, and the accuracy of the best ensemble (0 to 1; None before the first evaluation)."""
+
+    glyphs: int
+    labelled: int
+    votes: int
+    accuracy: float | None
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Each figure as it is written, with what it means."""
+        return [
+            (f"{self.glyphs:,}", "characters in the collection"),
+            (f"{self.labelled:,}", "labelled by visitors"),
+            (f"{self.votes:,}", "votes given"),
+            ("–", "no ensemble was evaluated yet")
+            if self.accuracy is None
+            else (f"{self.accuracy:.1%}", "read rightly by the best ensemble"),
+        ]
+
+    @classmethod
+    def current(cls) -> Self:
+        """Return the figures as they were at most ``LIFETIME`` seconds ago."""
+        figures: Self = cache.get_or_set("drcaptcha.figures", cls.count, LIFETIME)
+        return figures
+
+    @classmethod
+    def count(cls) -> Self:
+        """Count the figures now."""
+        return cls(
+            glyphs=Glyph.objects.count(),
+            labelled=Glyph.objects.accepted().count(),
+            votes=Vote.objects.count(),
+            accuracy=_best_accuracy(),
+        )
+
+
+def _best_accuracy() -> float | None:
+    """Return the best of the ensembles' latest evaluations: what one was worth with other weights does not count."""
+    latest = (ensemble.evaluation for ensemble in Ensemble.objects.all())
+    return max((evaluation.accuracy for evaluation in latest if evaluation), default=None)

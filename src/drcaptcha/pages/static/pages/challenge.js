@@ -1,0 +1,127 @@
+/** Solves captchas without loading the page again. The form works without this too. */
+
+import { post } from "./api.js";
+
+const SPENT = new Set(["challenge-used", "challenge-expired", "challenge-invalid"]);
+const RENEWAL_LEAD = 5; // Seconds before its end at which a picture is replaced.
+
+class ChallengeForm {
+  #form;
+  #expiry;
+  #busy = false;
+  #solved = false;
+
+  constructor(form) {
+    this.#form = form;
+    form.addEventListener("submit", (event) => this.#run(event, () => (this.#solved ? this.#renew() : this.#check())));
+    this.#find("[data-renew]").addEventListener("click", (event) => this.#run(event, () => this.#renew()));
+  }
+
+  /** Take over the challenge that came with the page, or fetch one. */
+  async start() {
+    if (this.#form.elements.challenge.value) {
+      this.#watch(Number(this.#form.dataset.expires));
+    } else {
+      this.#form.hidden = false;
+      await this.#guarded(() => this.#load());
+    }
+  }
+
+  #find(selector) {
+    return this.#form.querySelector(selector);
+  }
+
+  async #run(event, action) {
+    event.preventDefault();
+    await this.#guarded(action);
+  }
+
+  async #guarded(action) {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#form.setAttribute("aria-busy", "true");
+    try {
+      await action();
+    } catch (error) {
+      this.#say("message", error.message);
+    } finally {
+      this.#busy = false;
+      this.#form.removeAttribute("aria-busy");
+    }
+  }
+
+  async #load() {
+    const { challenge, image, length, expires_in: seconds } = await post("/api/v1/challenges", {});
+    const { elements } = this.#form;
+    elements.challenge.value = challenge;
+    elements.answer.value = "";
+    elements.answer.maxLength = length;
+    elements.answer.disabled = false;
+    this.#find("img").src = image;
+    this.#find("[data-check]").textContent = "Check";
+    this.#find("[data-renew]").hidden = false;
+    this.#solved = false;
+    this.#watch(seconds);
+  }
+
+  async #renew() {
+    await this.#load();
+    this.#say("");
+    this.#form.elements.answer.focus();
+  }
+
+  async #check() {
+    const { challenge, answer } = this.#form.elements;
+    try {
+      const { passed } = await post("/api/v1/answers", { challenge: challenge.value, answer: answer.value });
+      await (passed ? this.#celebrate() : this.#tryAgain("failed"));
+    } catch (error) {
+      if (!SPENT.has(error.code)) throw error;
+      await this.#tryAgain("message", `${error.message.split(".")[0]}. Here is a new picture.`);
+    }
+  }
+
+  #celebrate() {
+    clearTimeout(this.#expiry);
+    this.#solved = true;
+    this.#form.elements.answer.disabled = true;
+    this.#find("[data-check]").textContent = "Read another";
+    this.#find("[data-renew]").hidden = true;
+    this.#say("passed");
+    this.#find("[data-check]").focus();
+  }
+
+  async #tryAgain(outcome, text) {
+    await this.#load();
+    this.#say(outcome, text);
+    this.#form.elements.answer.focus();
+  }
+
+  /** Replace the picture when it runs out; in a hidden tab, only once somebody looks at it again. */
+  #watch(seconds) {
+    clearTimeout(this.#expiry);
+    const replace = () =>
+      this.#guarded(async () => {
+        await this.#load();
+        this.#say("message", "The picture had grown too old, so here is a new one.");
+      });
+    this.#expiry = setTimeout(
+      () => {
+        if (document.hidden) document.addEventListener("visibilitychange", replace, { once: true });
+        else replace();
+      },
+      Math.max(seconds - RENEWAL_LEAD, 1) * 1000,
+    );
+  }
+
+  #say(outcome, text) {
+    for (const line of this.#form.querySelectorAll("[data-outcome]")) {
+      line.hidden = line.dataset.outcome !== outcome;
+      if (!line.hidden && text) line.textContent = text;
+    }
+  }
+}
+
+for (const form of document.querySelectorAll("[data-challenge-form]")) {
+  new ChallengeForm(form).start();
+}
