@@ -11,3 +11,6 @@ from drcaptcha.settings import *  # noqa: F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
 STATIC_ROOT.mkdir()  # noqa: F405
+if "sqlite" in DATABASES["default"]["ENGINE"]:  # noqa: F405
+    # A file, as in an installation: threads of one test meet in it as server processes do.
+    DATABASES["default"]["TEST"] = {"NAME": STATE / "test.sqlite3"}  # noqa: F405

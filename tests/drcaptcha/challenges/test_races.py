@@ -1,0 +1,77 @@
+"""What happens when several visitors come at the same moment."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import numpy as np
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from drcaptcha.challenges.issuing import issue
+from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.challenges.tokens import Purpose, seal
+from drcaptcha.challenges.verifying import verify
+from drcaptcha.errors import ChallengeUsed
+from drcaptcha.glyphs.models import Glyph
+from drcaptcha.labelling.models import Vote
+from drcaptcha.sites.models import Site
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CROWD = 12
+
+
+def at_once(action: Callable[[int], object]) -> list[object]:
+    """Run ``action`` in as many threads as the crowd has heads, all starting together."""
+    gate = Barrier(CROWD)
+
+    def run(visitor: int) -> object:
+        gate.wait()
+        try:
+            return action(visitor)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        return list(pool.map(run, range(CROWD)))
+
+
+def test_of_many_answers_to_one_challenge_one_is_judged(make_captcha: Callable[..., Captcha]) -> None:
+    now = timezone.now()
+    token = seal(Purpose.CHALLENGE, make_captcha().pk, Site.of(None).pk, now)
+
+    def answer(visitor: int) -> bool:
+        try:
+            return verify(token, "eaATOM", address=f"192.0.2.{visitor}", now=now).passed
+        except ChallengeUsed:
+            return False
+
+    assert sorted(at_once(answer)) == [False] * (CROWD - 1) + [True]
+    assert (Attempt.objects.count(), Vote.objects.count()) == (1, 2)
+
+
+def test_no_vote_is_lost_when_all_answer_about_one_glyph(make_captcha: Callable[..., Captcha]) -> None:
+    now = timezone.now()
+    captchas = [make_captcha("eaATM", known="eaAT") for _ in range(CROWD)]
+    for captcha in captchas[1:]:
+        captcha.content = captchas[0].content
+        captcha.save()
+    site = Site.of(None).pk
+
+    def answer(visitor: int) -> bool:
+        token = seal(Purpose.CHALLENGE, captchas[visitor].pk, site, now)
+        return verify(token, "eaATM", address=f"192.0.2.{visitor}", now=now).passed
+
+    assert all(at_once(answer))
+    glyph = Glyph.objects.get(pk=captchas[0].slots[-1].glyph)
+    assert (glyph.votes.count(), glyph.label, glyph.decisions.count()) == (CROWD, "M", 1)
+
+
+def test_no_two_visitors_get_one_captcha(make_captcha: Callable[..., Captcha]) -> None:
+    now = timezone.now()
+    for _ in range(CROWD):
+        make_captcha(available=now)
+    site = Site.of(None)
+    tokens = at_once(lambda visitor: issue(site, now=now, rng=np.random.default_rng(visitor)).picture)
+    assert len(set(tokens)) == CROWD
