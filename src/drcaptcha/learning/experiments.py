@@ -1,0 +1,190 @@
+"""From labelled glyphs to networks and the ensemble that they form. Loads PyTorch: for workers and commands only."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.db import transaction
+from numpy.typing import NDArray
+
+from drcaptcha.errors import NotPossible
+from drcaptcha.learning import examples, scoring
+from drcaptcha.learning.examples import Examples
+from drcaptcha.learning.models import Ensemble, Membership, Network
+from handwriting import metrics
+from handwriting.alphabet import ALPHABETS, Alphabet
+from handwriting.inference import Classifier
+from handwriting.networks import NAMES
+
+try:
+    from handwriting.networks import pictures, training
+    from handwriting.networks.architectures import parameter_count
+    from handwriting.networks.export import CALIBRATION, export, quantise
+except ModuleNotFoundError as missing:
+    raise NotPossible(
+        f"Training needs the package {missing.name}, which is not installed. "
+        "Install it with: pip install 'drcaptcha[train]'"
+    ) from missing
+
+MOST_LOST = 0.005
+"""How much accuracy on the validation glyphs a network may lose to 8-bit numbers and still be served in them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train. Names of architectures, in order; ``subset`` takes that many training glyphs at random."""
+
+    networks: tuple[str, ...] = ("compact", "slim")
+    epochs: int = 8
+    batch_size: int = 128
+    subset: int | None = None
+    seed: int = 0
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.networks if name not in NAMES]
+        if unknown:
+            raise NotPossible(f"There is no network {', '.join(unknown)}. There are: {', '.join(NAMES)}.")
+        if not self.networks:
+            raise NotPossible(f"Name at least one network. There are: {', '.join(NAMES)}.")
+        if self.epochs < 1 or self.batch_size < 1 or self.seed < 0:
+            raise NotPossible("Epochs and batch size must be at least 1, and the seed at least 0.")
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a plan has come: the share that is done, a line for people, and the batch behind it if there is one."""
+
+    share: float
+    line: str
+    batch: training.Progress | None = None
+
+
+Progress = Callable[[Step], object]
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What a plan works on: the alphabet, what to learn from and what to be judged by."""
+
+    alphabet: Alphabet
+    learning: Examples
+    judging: Examples
+
+
+def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> Ensemble:
+    """Train the networks of ``plan`` and store each as it is finished; then store and evaluate their ensemble.
+
+    Ctrl-C ends the training, not the work: the networks that were finished still become an ensemble. With none
+    finished KeyboardInterrupt goes on to the caller.
+
+    Raises:
+        NotPossible: there are no labelled glyphs to learn from or none to judge by.
+    """
+    progress(Step(0, "reading glyphs"))
+    material = _gather(plan)
+    finished: list[Network] = []
+    try:
+        for position in range(len(plan.networks)):
+            finished.append(_train_one(plan, position, material, now, progress))  # noqa: PERF401 -- Kept one by one.
+    except KeyboardInterrupt:
+        if not finished:
+            raise
+    progress(Step(1, "evaluating the ensemble"))
+    ensemble = _unite(finished, plan.name or f"{' + '.join(n.architecture for n in finished)}, {now:%Y-%m-%d %H:%M}")
+    scoring.evaluate(ensemble, now=now)
+    return ensemble
+
+
+def _gather(plan: Plan) -> _Material:
+    alphabet = ALPHABETS[settings.DRCAPTCHA_ALPHABET]
+    judging = examples.judging(alphabet)
+    learning = examples.training(alphabet, subset=plan.subset, rng=np.random.default_rng(plan.seed))
+    return _Material(alphabet, learning, judging)
+
+
+def _train_one(plan: Plan, position: int, material: _Material, now: datetime, progress: Progress) -> Network:
+    name, count = plan.networks[position], len(plan.networks)
+
+    def report(batch: training.Progress) -> None:
+        share = ((batch.epoch - 1) + batch.batch / batch.batches) / batch.epochs
+        line = f"{name}: epoch {batch.epoch} of {batch.epochs}, loss {batch.loss:.3f}"
+        progress(Step((position + share) / count, line, batch))
+
+    # Two of the same architecture are to differ, so each has a seed of its own.
+    options = training.Options(plan.epochs, plan.batch_size, plan.seed + position)
+    learning, classes = material.learning, len(material.alphabet)
+    trained = training.train(name, learning.glyphs, learning.labels, classes=classes, options=options, progress=report)
+    progress(Step((position + 1) / count, f"{name}: judging and drawing"))
+    with TemporaryDirectory() as folder:
+        path = _export(trained, learning, material.alphabet, Path(folder))
+        said = Classifier(path, material.alphabet.classes, threads=0).probabilities(material.judging.glyphs)
+        network = _row(trained, options, material, said, path.read_bytes())
+    network.created = now
+    network.save()
+    return network
+
+
+def _export(trained: training.Trained, learning: Examples, alphabet: Alphabet, folder: Path) -> Path:
+    """Write the file that will serve: in 8-bit numbers, unless those cost accuracy on the validation glyphs."""
+    plain, small = folder / "float.onnx", folder / "int8.onnx"
+    kept, held = training.hold_out(len(learning))
+    export(trained.network, plain)
+    quantise(plain, small, learning.glyphs[kept[:CALIBRATION]])
+    validation = Examples(learning.glyphs[held], learning.labels[held])
+    lost = _accuracy(plain, validation, alphabet) - _accuracy(small, validation, alphabet)
+    return plain if lost > MOST_LOST else small
+
+
+def _accuracy(path: Path, validation: Examples, alphabet: Alphabet) -> float:
+    said = Classifier(path, alphabet.classes, threads=0).probabilities(validation.glyphs)
+    return metrics.accuracy(said, validation.labels).value
+
+
+def _row(
+    trained: training.Trained,
+    options: training.Options,
+    material: _Material,
+    said: NDArray[np.float32],
+    content: bytes,
+) -> Network:
+    """Return the row of a trained network, not yet saved, that said ``said`` of the test glyphs."""
+    alphabet, judging, history = material.alphabet, material.judging, trained.history
+    confusion = metrics.confusion(said.argmax(axis=1), judging.labels, len(alphabet))
+    return Network(
+        architecture=trained.architecture,
+        classes="".join(alphabet.classes),
+        folder=secrets.token_hex(16),
+        seconds=trained.seconds,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        parameters=parameter_count(trained.network),
+        train_size=trained.training_size,
+        test_size=len(judging),
+        accuracy=metrics.accuracy(said, judging.labels).value,
+        history={"precision": trained.precision, "epochs": [asdict(epoch) for epoch in history]},
+        onnx=ContentFile(content, "network.onnx"),
+        architecture_picture=_png("architecture", pictures.architecture(trained.architecture, trained.network)),
+        loss_picture=_png("loss", pictures.loss_curve(history)),
+        accuracy_picture=_png("accuracy", pictures.accuracy_curve(history)),
+        confusion_picture=_png("confusion", pictures.confusion_matrix(confusion, alphabet.classes)),
+    )
+
+
+def _png(name: str, content: bytes) -> ContentFile[bytes]:
+    return ContentFile(content, f"{name}.png")
+
+
+@transaction.atomic
+def _unite(networks: Sequence[Network], name: str) -> Ensemble:
+    ensemble = Ensemble.objects.create(name=name[:100])
+    share = 1 / len(networks)
+    Membership.objects.bulk_create(Membership(ensemble=ensemble, network=n, weight=share) for n in networks)
+    return ensemble

@@ -1,0 +1,93 @@
+"""Training and evaluation in the background, each followed in a row of ``Run``.
+
+The web process loads this module to queue the work, so what needs PyTorch is imported by the worker alone, inside
+the task that uses it.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from django.utils import timezone
+from django_tasks import task
+
+from drcaptcha.errors import DrCaptchaError
+from drcaptcha.learning import scoring
+from drcaptcha.learning.models import Ensemble, Run
+
+PACE = 1.0
+"""Least seconds between two notes of progress: a batch takes far less, and each note is a write."""
+
+_log = logging.getLogger(__name__)
+
+
+def queue_training(options: dict[str, object]) -> Run:
+    """Queue a training with the fields of ``experiments.Plan``, those that are given; return the row to watch."""
+    run = Run.objects.create(kind="training", options=options)
+    train.enqueue(run.pk)
+    return run
+
+
+def queue_evaluation(ensemble: Ensemble) -> Run:
+    """Queue an evaluation of ``ensemble`` with the weights that it has when its turn comes."""
+    run = Run.objects.create(kind="evaluation", ensemble=ensemble)
+    evaluate.enqueue(run.pk)
+    return run
+
+
+@task()
+def train(run: int) -> None:
+    """Train what the options of ``run`` ask for."""
+    _follow(run, _train)
+
+
+@task()
+def evaluate(run: int) -> None:
+    """Evaluate the ensemble of ``run``."""
+    _follow(run, _evaluate)
+
+
+def _train(run: Run) -> str:
+    from drcaptcha.learning import experiments  # noqa: PLC0415 -- Loads PyTorch, which only the worker may.
+
+    options = dict(run.options)
+    plan = experiments.Plan(**options | {"networks": tuple(options.get("networks", experiments.Plan.networks))})
+    noted = 0.0
+
+    def note(step: experiments.Step) -> None:
+        nonlocal noted
+        if step.batch is None or time.monotonic() - noted >= PACE:
+            noted = time.monotonic()
+            _note(run, done=step.share, line=step.line)
+
+    run.ensemble = experiments.train(plan, now=timezone.now(), progress=note)
+    run.save(update_fields=["ensemble"])
+    return f"{run.ensemble}: {run.ensemble.evaluation}"
+
+
+def _evaluate(run: Run) -> str:
+    if run.ensemble is None:
+        return "The ensemble was deleted."
+    return str(scoring.evaluate(run.ensemble, now=timezone.now()))
+
+
+def _follow(key: int, work: Callable[[Run], str]) -> None:
+    """Do ``work`` and keep the row of the run at what happens to it; an error goes on to the worker's log."""
+    run = Run.objects.get(pk=key)
+    _note(run, state=Run.State.RUNNING)
+    try:
+        line = work(run)
+    except DrCaptchaError as fault:
+        _log.warning("%s was not possible: %s", run, fault.message)
+        _note(run, state=Run.State.FAILED, line=fault.message)
+    except BaseException as fault:
+        _note(run, state=Run.State.FAILED, line=f"{type(fault).__name__}: {fault}")
+        raise
+    else:
+        _note(run, state=Run.State.FINISHED, done=1, line=line)
+
+
+def _note(run: Run, **fields: object) -> None:
+    if "line" in fields:
+        fields["line"] = str(fields["line"])[:200]
+    Run.objects.filter(pk=run.pk).update(updated=timezone.now(), **fields)
