@@ -11,7 +11,6 @@ from typing import IO
 import numpy as np
 from django.db import connection, transaction
 from django.utils.text import slugify
-from handwriting.preprocessing import PictureError, read
 from numpy.typing import NDArray
 
 from drcaptcha.errors import NotPossible
@@ -20,6 +19,7 @@ from handwriting.alphabet import Alphabet
 from handwriting.formats.emnist import Chunk, EmnistSource, Part
 from handwriting.formats.errors import DamagedError
 from handwriting.formats.folders import find_pictures
+from handwriting.preprocessing import PictureError, read
 
 BATCH = 2_000
 """Glyphs a transaction: large enough to be fast, small enough to let others write in between."""
@@ -142,7 +142,7 @@ def _convert(paths: Iterable[Path], folder: Path, converted: IO[bytes], progress
     for path in paths:
         try:
             converted.write(read(path).tobytes())
-        except PictureError as fault:
+        except (OSError, PictureError) as fault:
             faults.append(f"{path.relative_to(folder)} ({fault})")
         progress(1)
     if faults:

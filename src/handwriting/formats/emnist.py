@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handwriting.formats.errors import DamagedError, FormatError, MismatchError, MissingError
-from handwriting.formats.idx import SIDE, StoredFile, check_images, read_images, read_labels, reading
+from handwriting.formats.idx import FAULTS, RENEW, SIDE, StoredFile, check_images, read_images, read_labels, reading
 from handwriting.formats.matlab import MatlabPart, read_matlab
 
 Part = Literal["train", "test"]
@@ -208,8 +208,8 @@ def _members(archive: Path) -> list[tuple[str, StoredFile]]:
     try:
         with zipfile.ZipFile(archive) as file:
             names = sorted(file.namelist())
-    except (OSError, zipfile.BadZipFile) as fault:
-        raise DamagedError(archive, f"can't be opened as a zip ({fault})", "Download or copy it again") from fault
+    except FAULTS as fault:
+        raise DamagedError(archive, f"can't be opened as a zip ({fault})", RENEW) from fault
     return [(name.rpartition("/")[2], _in_zip(archive, name)) for name in names]
 
 
@@ -263,7 +263,7 @@ class _Mapping:
         try:
             rows = [[int(word) for word in line.split()] for line in text.decode("ascii").splitlines() if line.strip()]
         except ValueError as fault:
-            raise DamagedError(file.name, "is not a table of numbers", "Download or copy it again") from fault
+            raise DamagedError(file.name, "is not a table of numbers", RENEW) from fault
         return cls.of_rows(file, rows)
 
     @classmethod

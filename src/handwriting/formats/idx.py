@@ -25,6 +25,9 @@ PIXELS = SIDE * SIDE
 LIMIT = 2_000_000
 """More glyphs than any file of EMNIST holds (814,255); a larger count is a broken or a hostile header."""
 
+FAULTS = (EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What disks, zips and gzips raise."""
+
 RENEW = "Download or copy the file again"
 
 _GZIP = b"\x1f\x8b"
@@ -57,7 +60,7 @@ def reading(file: StoredFile) -> Iterator[Stream]:
                 return
             with gzip.open(raw) as stream:
                 yield stream
-    except (EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as fault:
+    except FAULTS as fault:
         raise DamagedError(file.name, f"can't be read ({fault})", RENEW) from fault
 
 

@@ -31,9 +31,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--split", choices=SPLITS, help="Default: what the file's name says, else balanced.")
         parser.add_argument("--url", help=f"Download from here. Official: {EMNIST_URL}")
-        parser.add_argument(
-            "--md5", default=EMNIST_MD5, help="Its checksum. Default: the official archive's."
-        )
+        parser.add_argument("--md5", default=EMNIST_MD5, help="Its checksum. Default: the official archive's.")
         parser.add_argument("--json", action="store_true", help="Print one JSON value.")
 
     def handle(self, *_: Any, **options: Any) -> None:

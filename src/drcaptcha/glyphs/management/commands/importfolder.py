@@ -20,16 +20,12 @@ from handwriting.formats.errors import FormatError
 
 
 class Command(BaseCommand):
-    help = (
-        "Import pictures of single characters, labelled by their folder (A, or its code 41) or not at all."
-    )
+    help = "Import pictures of single characters, labelled by their folder (A, or its code 41) or not at all."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path, help="The folder; pictures in folders below it count too.")
         parser.add_argument("--name", help="What to call the data set. Default: the folder's name.")
-        parser.add_argument(
-            "--split", choices=Split.values, default="train", help="What the pictures are for."
-        )
+        parser.add_argument("--split", choices=Split.values, default="train", help="What the pictures are for.")
         parser.add_argument("--json", action="store_true", help="Print one JSON value.")
 
     def handle(self, *_: Any, **options: Any) -> None:
