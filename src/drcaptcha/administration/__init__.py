@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 
 def _link(title: str, icon: str, model: str, *, page: str = "changelist", right: str = "view") -> dict[str, Any]:
@@ -21,6 +21,12 @@ def _link(title: str, icon: str, model: str, *, page: str = "changelist", right:
         "link": reverse_lazy(f"admin:{app}_{name}_{page}"),
         "permission": permitted,
     }
+
+
+def _among_runs(request: HttpRequest) -> bool:
+    """Tell whether the page is about runs; the page that starts one has a line of its own."""
+    runs = reverse("admin:learning_run_changelist")
+    return request.path.startswith(runs) and request.path != reverse("admin:learning_run_add")
 
 
 def _style(request: HttpRequest) -> str:  # noqa: ARG001 - The theme calls it so.
@@ -88,7 +94,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _link("Networks", "hub", "learning.network"),
                     _link("Ensembles", "groups_3", "learning.ensemble"),
-                    _link("Runs", "progress_activity", "learning.run"),
+                    _link("Runs", "progress_activity", "learning.run") | {"active": _among_runs},
                     _link("Train", "model_training", "learning.run", page="add", right="add"),
                 ],
             },

@@ -1,6 +1,7 @@
 """What all pages of the administration share."""
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -16,8 +17,10 @@ from drcaptcha.errors import DrCaptchaError
 if TYPE_CHECKING:
     # The theme has no types: a checker sees Django's own classes, which the theme's extend.
     from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin.views.main import ChangeList
 else:
     from unfold import admin as unfold
+    from unfold.views import ChangeList
 
     class ModelAdmin(unfold.ModelAdmin):
         def __class_getitem__(cls, model: object) -> type:
@@ -27,6 +30,17 @@ else:
         def __class_getitem__(cls, models: object) -> type:
             return cls
 
+
+__all__ = [
+    "FoundByNumber",
+    "Log",
+    "LogInline",
+    "ModelAdmin",
+    "Page",
+    "TabularInline",
+    "chip",
+    "link",
+]
 
 Row = TypeVar("Row", bound=models.Model)
 Parent = TypeVar("Parent", bound=models.Model)
@@ -44,13 +58,22 @@ class CappedPaginator(Paginator[Any]):
     @cached_property
     def count(self) -> int:
         """The number of rows, or ``LIMIT`` where there are as many or more."""
-        rows: models.QuerySet[models.Model] = self.object_list
+        rows = cast("models.QuerySet[models.Model]", self.object_list)
         return rows.order_by()[: self.LIMIT].count()
 
     @property
     def capped(self) -> bool:
         """Whether there may be more rows than were counted."""
         return self.count == self.LIMIT
+
+
+class CappedList(ChangeList):
+    """A list that knows one count only, so that the theme sets no second one beside it."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read one page of rows."""
+        super().get_results(request)
+        self.full_result_count = self.result_count
 
 
 class Page(ModelAdmin[Row]):
@@ -62,6 +85,10 @@ class Page(ModelAdmin[Row]):
     list_per_page = 50
     compressed_fields = False
     ordering = ("-pk",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002
+        """Return the class of this page's list."""
+        return CappedList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, or say why an action failed."""
@@ -88,6 +115,28 @@ class Page(ModelAdmin[Row]):
         return HttpResponseRedirect(request.get_full_path())
 
 
+class FoundByNumber:
+    """Rows that are searched by a number, which an index answers however many they are."""
+
+    numbered = "pk"
+    """The field that holds the number."""
+
+    search_fields: Sequence[str] = ("pk",)
+    """Not looked up: a list has a search box only where this names something."""
+
+    def get_search_results(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        queryset: models.QuerySet[Any],
+        search_term: str,
+    ) -> tuple[models.QuerySet[Any], bool]:
+        """Find by the number; a term that is none finds nothing."""
+        number = search_term.strip().removeprefix("#")
+        if number.isdecimal():
+            return queryset.filter(**{self.numbered: int(number)}), False
+        return (queryset.none() if number else queryset), False
+
+
 class NotByHand:
     """Rows that the program writes: they can be looked at, and neither added nor changed nor removed."""
 
@@ -109,7 +158,7 @@ class LogInline(NotByHand, TabularInline[Row, Parent]):
     """The rows that belong to another, only shown."""
 
     extra = 0
-    show_change_link = True
+    hide_title = True
 
 
 def chip(text: str, tone: str = "plain") -> SafeString:
@@ -119,5 +168,6 @@ def chip(text: str, tone: str = "plain") -> SafeString:
 
 def link(row: models.Model, text: object) -> SafeString:
     """Return a link to the page of a row."""
-    address = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    meta = row._meta  # noqa: SLF001 - Django documents it.
+    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
     return format_html('<a class="row-link" href="{}">{}</a>', address, text)

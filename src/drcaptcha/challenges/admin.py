@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from drcaptcha.administration.base import Log, chip, link
+from drcaptcha.administration.base import FoundByNumber, Log, chip, link
 from drcaptcha.challenges.models import Attempt, Captcha, Slot
 from drcaptcha.glyphs.admin import picture
 from drcaptcha.glyphs.models import Glyph
@@ -42,7 +42,7 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Captcha)
-class CaptchaAdmin(Log[Captcha]):
+class CaptchaAdmin(FoundByNumber, Log[Captcha]):
     """Pictures composed of glyphs, and what became of them."""
 
     list_display = ("image", "number", "length", "standing", "created")
@@ -50,25 +50,12 @@ class CaptchaAdmin(Log[Captcha]):
     list_filter = (StandingFilter,)
     list_per_page = 25
     sortable_by = ("number",)
-    search_fields = ("pk",)
     search_help_text = "The number of a captcha"
     fields = ("image", "standing", "slots", "created")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Captcha]:
         """Leave out the pictures, which have an address of their own."""
         return super().get_queryset(request).defer("picture").select_related("attempt")
-
-    def get_search_results(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Captcha],
-        search_term: str,  # noqa: ARG002
-    ) -> tuple[QuerySet[Captcha], bool]:
-        """Find by number."""
-        number = search_term.strip().removeprefix("#")
-        if number.isdecimal():
-            return queryset.filter(pk=int(number)), False
-        return (queryset.none() if number else queryset), False
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of a captcha's picture."""

@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from drcaptcha.administration.base import Log, LogInline, Page, chip, link
+from drcaptcha.administration.base import FoundByNumber, Log, LogInline, Page, chip, link
 from drcaptcha.errors import BadRequest
 from drcaptcha.glyphs.admin import picture
 from drcaptcha.glyphs.models import Glyph, State
@@ -109,7 +109,7 @@ class LabelFilter(admin.SimpleListFilter):
 
 
 @admin.register(Glyph)
-class GlyphAdmin(Page[Glyph]):
+class GlyphAdmin(FoundByNumber, Page[Glyph]):
     """Pictures of characters, what we take them for, and who said so."""
 
     list_display = ("small_picture", "number", "label", "truth", "standing", "split", "data_set", "typed")
@@ -118,12 +118,11 @@ class GlyphAdmin(Page[Glyph]):
     list_per_page = 100
     list_select_related = ("data_set",)
     sortable_by = ("number",)
-    search_fields = ("label",)
     search_help_text = "A character finds its label, a number of two digits or more (or #7) a glyph."
     form = LabelForm
     fieldsets = (
-        (None, {"fields": ("large_picture", "standing", "truth", "split", "data_set", "created")}),
-        ("Label", {"fields": ("new_label", "reason")}),
+        (None, {"fields": ("large_picture", ("standing", "truth"), ("split", "data_set", "created"))}),
+        ("Label", {"fields": (("new_label", "reason"),)}),
     )
     readonly_fields = ("large_picture", "standing", "truth", "split", "data_set", "created")
     inlines = (VoteInline, DecisionInline)
@@ -143,16 +142,12 @@ class GlyphAdmin(Page[Glyph]):
         return super().get_queryset(request).defer("digest").prefetch_related("votes")
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Glyph], search_term: str  # noqa: ARG002
+        self, request: HttpRequest, queryset: QuerySet[Glyph], search_term: str
     ) -> tuple[QuerySet[Glyph], bool]:
-        """Find by label or number, both of which an index answers."""
-        term = search_term.strip()
-        number = term.removeprefix("#")
-        if len(term) == 1:
-            return queryset.filter(label=term), False
-        if number.isdecimal():
-            return queryset.filter(pk=int(number)), False
-        return (queryset.none() if term else queryset), False
+        """Find by label or number."""
+        if len(search_term.strip()) == 1:
+            return queryset.filter(label=search_term.strip()), False
+        return super().get_search_results(request, queryset, search_term)
 
     def save_model(self, request: HttpRequest, obj: Glyph, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
         """Move the label, if another was chosen: to save a page unchanged decides nothing."""
@@ -207,22 +202,16 @@ class GlyphAdmin(Page[Glyph]):
 
 
 @admin.register(Vote)
-class VoteAdmin(Log[Vote]):
+class VoteAdmin(FoundByNumber, Log[Vote]):
     """What visitors typed."""
 
     list_display = ("glyph_picture", "typed", "accepted", "role", "source", "captcha", "created")
     list_filter = ("role",)
     list_select_related = ("glyph", "source")
     sortable_by = ()
-    search_fields = ("glyph",)
+    numbered = "glyph"
     search_help_text = "The number of a glyph"
     fields = ("glyph_picture", "typed", "accepted", "role", "source", "captcha", "created")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Vote], search_term: str  # noqa: ARG002
-    ) -> tuple[QuerySet[Vote], bool]:
-        """Find by glyph."""
-        return _of_glyph(queryset, search_term), False
 
     @admin.display(description="glyph")
     def glyph_picture(self, vote: Vote) -> SafeString:
@@ -236,21 +225,15 @@ class VoteAdmin(Log[Vote]):
 
 
 @admin.register(Decision)
-class DecisionAdmin(Log[Decision]):
+class DecisionAdmin(FoundByNumber, Log[Decision]):
     """How labels moved, and why."""
 
     list_display = ("glyph_picture", "move", "reason", "created")
     list_select_related = ("glyph",)
     sortable_by = ()
-    search_fields = ("glyph",)
+    numbered = "glyph"
     search_help_text = "The number of a glyph"
     fields = ("glyph_picture", "move", "reason", "created")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Decision], search_term: str  # noqa: ARG002
-    ) -> tuple[QuerySet[Decision], bool]:
-        """Find by glyph."""
-        return _of_glyph(queryset, search_term), False
 
     @admin.display(description="glyph")
     def glyph_picture(self, decision: Decision) -> SafeString:
@@ -261,11 +244,3 @@ class DecisionAdmin(Log[Decision]):
     def move(self, decision: Decision) -> str:
         """Return the label before and after."""
         return str(decision)
-
-
-def _of_glyph(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-    number = term.strip().removeprefix("#")
-    if number.isdecimal():
-        return rows.filter(glyph=int(number))
-    return rows.none() if number else rows
-

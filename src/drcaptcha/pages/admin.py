@@ -1,7 +1,5 @@
 """Who may enter the administration."""
 
-from typing import TYPE_CHECKING
-
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
 from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
@@ -13,19 +11,11 @@ from drcaptcha.administration.base import ModelAdmin
 # Django registered both without the theme when their module was imported above.
 admin.site.unregister([User, Group])
 
-if TYPE_CHECKING:
-    UserBase, GroupBase = PlainUserAdmin[User], PlainGroupAdmin
-else:
-
-    class UserBase(PlainUserAdmin, ModelAdmin):
-        pass
-
-    class GroupBase(PlainGroupAdmin, ModelAdmin):
-        pass
+admin.site.index_title = "Dashboard"
 
 
 @admin.register(User)
-class UserAdmin(UserBase):
+class UserAdmin(PlainUserAdmin[User], ModelAdmin[User]):
     """People who sign in."""
 
     form = UserChangeForm
@@ -34,5 +24,5 @@ class UserAdmin(UserBase):
 
 
 @admin.register(Group)
-class GroupAdmin(GroupBase):
+class GroupAdmin(PlainGroupAdmin, ModelAdmin[Group]):
     """What people may do together."""

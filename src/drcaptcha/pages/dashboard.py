@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 from django.utils import timezone
@@ -14,10 +14,14 @@ from django.utils import timezone
 from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.glyphs.models import Glyph, Split, State
 from drcaptcha.labelling.models import Decision
-from drcaptcha.learning.models import Ensemble, Evaluation, Run
+from drcaptcha.learning import registry
+from drcaptcha.learning.models import Run
 
 DAYS = 14
 """How far back the labels are drawn."""
+
+RUNS = 3
+"""How many of the latest runs are shown."""
 
 STATES_AGE = 30
 """Seconds for which the count of glyphs is kept: with millions it takes a good part of a second."""
@@ -81,12 +85,11 @@ def _passes(now: datetime) -> dict[str, Any]:
 
 
 def _best(now: datetime) -> dict[str, Any] | None:  # noqa: ARG001
-    """Return the ensemble whose latest evaluation is the best."""
-    latest = Evaluation.objects.filter(ensemble=OuterRef("pk")).order_by("-created", "-pk")
-    judged = Ensemble.objects.annotate(accuracy=Subquery(latest.values("accuracy")[:1])).exclude(accuracy=None)
-    best = judged.prefetch_related("memberships__network").order_by("-accuracy").first()
-    return {"ensemble": best, "share": 100 * best.accuracy} if best else None
+    """Return the ensemble that serves, with its accuracy in percent."""
+    best = registry.best()
+    evaluation = best.evaluation if best else None
+    return {"ensemble": best, "share": 100 * evaluation.accuracy} if evaluation else None
 
 
 def _runs(now: datetime) -> list[Run]:  # noqa: ARG001
-    return list(Run.objects.select_related("ensemble").order_by("-pk")[:5])
+    return list(Run.objects.select_related("ensemble").order_by("-pk")[:RUNS])
