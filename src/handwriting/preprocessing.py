@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 SIDE = 28
 MARGIN = 2
@@ -24,12 +24,18 @@ FAINTEST = 14.0
 """Grey levels by which ink must differ from paper."""
 SOLID = 0.4
 """Darkness from which a pixel belongs to a stroke; below it is the stroke's soft edge."""
+SMALLEST = 5
+"""Pixels that the longer side of a character's largest stroke has at least; anything smaller is dust."""
 
+EDGE = 2
+"""Pixels of the glyph over which a stroke fades."""
 FINE = 4
 """Pixels per pixel of the glyph while the strokes' width is corrected."""
-THIN, THICK = 2.0, 4.4
-"""Widths of stroke, in pixels of the glyph, between which nine tenths of EMNIST lie (its median is 2.9)."""
-THIN_TARGET, THICK_TARGET = 2.7, 3.6
+THIN, THICK = 2.2, 4.8
+"""Widths of stroke, in pixels of the glyph, between which four fifths of EMNIST lie (its median is 2.9)."""
+_ANY = [0] + 255 * [255]
+_CROPPED = 13 * [0] + 243 * [255]
+_BLANK = "The picture is blank: draw one character, in a colour that stands out."
 
 Floats = NDArray[np.float32]
 
@@ -56,11 +62,10 @@ def prepare(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if grey.ndim != 2 or grey.dtype != np.uint8 or not grey.size:
         raise PictureError(f"A grey picture is a uint8 array of two dimensions, not {grey.dtype} {grey.shape}.")
     darkness = _darkness(_resize(grey.astype(np.float32), _reduced(grey.shape[1], grey.shape[0])))
-    strokes = _strokes(darkness >= SOLID)
-    if not strokes.any():
-        raise PictureError("The picture is blank: draw one character, in a colour that stands out.")
-    ink = _close_up(darkness, strokes)
-    return _frame(_even_pen(ink))
+    solid = darkness >= SOLID
+    strokes = _strokes(solid)
+    _erase(darkness, solid & ~strokes, strokes)
+    return _frame(_even_pen(_close_up(darkness, strokes)))
 
 
 # From a file to grey levels
@@ -69,22 +74,19 @@ def prepare(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _decode(data: bytes) -> Image.Image:
     """Open and decode a picture, no longer side over LONGEST, as RGB, RGBA or floating point grey."""
     try:
-        image = Image.open(BytesIO(data), formats=FORMATS)
-        if image.width * image.height > MOST_PIXELS:
-            raise _too_large()
-        image.draft(None, (LONGEST, LONGEST))
-        image.load()
-        return _uniform(image)
-    except PictureError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large() from error
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise whatever a damaged file provokes.
+        image: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
+        small_enough = image.width * image.height <= MOST_PIXELS
+        if small_enough:
+            image.draft(None, (LONGEST, LONGEST))
+            image.load()
+            image = _uniform(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        small_enough = False
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes.
         raise PictureError(f"This is not a picture that can be read; send one of {', '.join(FORMATS)}.") from error
-
-
-def _too_large() -> PictureError:
-    return PictureError(f"The picture is too large: send one of at most {MOST_PIXELS // 1_000_000} million pixels.")
+    if not small_enough:
+        raise PictureError(f"The picture is too large: send one of at most {MOST_PIXELS // 1_000_000} million pixels.")
+    return image
 
 
 def _uniform(image: Image.Image) -> Image.Image:
@@ -122,11 +124,9 @@ def _opaque(levels: Floats) -> Floats:
     solid = colours[cover[..., 0] > 0.5]
     if not len(solid):
         raise PictureError("The picture is blank: every pixel of it is transparent.")
-    if len(solid) > cover.size / 2:
-        ground = np.median(solid, axis=0)
-    else:
-        ground = np.full(3, 0 if solid.mean() > 127 else 255)
-    laid: Floats = colours * cover + ground.astype(np.float32) * (1 - cover)
+    contrast = np.full(3, 0 if solid.mean() > 127 else 255)
+    ground = np.median(solid, axis=0) if len(solid) > cover.size / 2 else contrast
+    laid: Floats = (colours * cover + ground * (1 - cover)).astype(np.float32)
     return laid
 
 
@@ -146,7 +146,7 @@ def _darkness(grey: Floats) -> Floats:
     inked = ink[ink > floor]
     full = float(np.percentile(inked, 80)) if inked.size else 0.0
     if full < max(FAINTEST, floor * 1.25):
-        raise PictureError("The picture is blank: draw one character, in a colour that stands out.")
+        raise PictureError(_BLANK)
     darkness: Floats = ((ink - floor) / (full - floor)).clip(0, 1).astype(np.float32)
     return darkness
 
@@ -155,23 +155,22 @@ def _paper(grey: Floats) -> Floats:
     """Estimate the paper under the ink: a quadratic surface through the pixels that are not ink, by trimming."""
     height, width = grey.shape
     small = _resize(grey, (min(width, 48), min(height, 48)))
-    terms = _surface(small.shape[1], small.shape[0])
+    y, x = (axis.ravel() for axis in np.meshgrid(*map(_axis, small.shape), indexing="ij"))
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
     levels = small.ravel()
     surface = np.full_like(levels, np.median(levels))
-    coefficients = np.array([surface[0], 0, 0, 0, 0, 0], np.float32)
+    coefficients = np.zeros(6)
     for degree in (3, 3, 3, 6, 6, 6):  # A plane first: a curved surface could follow the strokes themselves.
         away = np.abs(levels - surface)
         near = away <= max(4.0, 3 * float(np.median(away)))
-        coefficients = np.zeros(6, np.float32)
-        coefficients[:degree] = np.linalg.lstsq(terms[near, :degree], levels[near], rcond=1e-4)[0]
-        surface = terms @ coefficients
-    return (_surface(width, height) @ coefficients).reshape(height, width)
-
-
-def _surface(width: int, height: int) -> Floats:
-    """Return 1, x, y, x², xy, y² of every pixel, x and y running from -1 to 1: (height * width, 6)."""
-    y, x = (axis.ravel() for axis in np.meshgrid(_axis(height), _axis(width), indexing="ij"))
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
+        some = terms[near, :degree].astype(np.float64)
+        ridge = 1e-6 * len(some) * np.eye(degree)  # Keeps a picture of one row or column solvable.
+        coefficients[:degree] = np.linalg.solve(some.T @ some + ridge, some.T @ levels[near])
+        surface = (terms @ coefficients).astype(np.float32)
+    level, right, down, bend, twist, sag = coefficients.astype(np.float32)
+    x, y = _axis(width), _axis(height)[:, None]
+    paper: Floats = (level + right * x + bend * x * x) + (down * y + sag * y * y) + twist * x * y
+    return paper
 
 
 def _axis(length: int) -> Floats:
@@ -200,20 +199,33 @@ class _Parts:
 
 
 def _strokes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the parts of a mask that belong to the character: no specks, no frame around it, no rule beside it."""
+    """Keep the parts of a mask that belong to the character: no specks, no frame around it, no rule beside it.
+
+    Raises PictureError when nothing is left that could be a character.
+    """
     if not mask.any():
-        return mask
+        raise PictureError(_BLANK)
     parts = _parts(mask)
     rules = _rules(parts, mask.shape)
     if rules.any() and parts.sides[~rules].max(initial=0) >= 0.15 * min(mask.shape):
         keep = ~rules
     else:
         keep = np.ones(len(parts.areas), bool)
-    keep &= _belongs(parts, int(np.argmax(parts.areas * keep)))
+    largest = int(np.argmax(parts.areas * keep))
+    if parts.sides[largest].max() < max(SMALLEST, 0.02 * max(mask.shape)):
+        raise PictureError(_BLANK)
+    keep &= _belongs(parts, largest)
     kept = np.zeros_like(mask)
     shown = keep[parts.part]
     kept[parts.rows[shown], parts.columns[shown]] = True
     return kept
+
+
+def _erase(darkness: Floats, dropped: NDArray[np.bool_], strokes: NDArray[np.bool_]) -> None:
+    """Take what was dropped out of ``darkness``, with its soft edges, but nothing that belongs to the strokes."""
+    if dropped.any():
+        around = np.asarray(Image.fromarray(dropped).convert("L").filter(ImageFilter.MaxFilter(5)), bool)
+        darkness[around & ~strokes] = 0
 
 
 def _rules(parts: _Parts, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -227,7 +239,8 @@ def _rules(parts: _Parts, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     frame = hollow & (parts.sides >= 0.6 * size).all(axis=1)
     outside = (parts.high < 0.12 * size) | (parts.low > 0.88 * size - 1)
     line = (outside & (parts.sides >= 0.95 * size)[:, ::-1]).any(axis=1)
-    return frame | line
+    found: NDArray[np.bool_] = frame | line
+    return found
 
 
 def _belongs(parts: _Parts, largest: int) -> NDArray[np.bool_]:
@@ -235,7 +248,8 @@ def _belongs(parts: _Parts, largest: int) -> NDArray[np.bool_]:
     apart = np.maximum(parts.low - parts.high[largest], parts.low[largest] - parts.high).max(axis=1)
     distance = apart.clip(min=0) / parts.sides[largest].max()
     share = parts.areas / parts.areas[largest]
-    return share >= np.where(distance < 0.6, 0.025, 0.15)
+    enough: NDArray[np.bool_] = share >= np.where(distance < 0.6, 0.025, 0.15)
+    return enough
 
 
 def _parts(mask: NDArray[np.bool_]) -> _Parts:
@@ -279,36 +293,29 @@ def _join(count: int, one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray
 
 
 def _close_up(darkness: Floats, strokes: NDArray[np.bool_]) -> Image.Image:
-    """Crop to the strokes and their soft edges, FINE times the size of the glyph, longest side first."""
+    """Crop to the strokes and their soft edges, at FINE pixels per pixel of the glyph."""
     rows, columns = np.flatnonzero(strokes.any(axis=1)), np.flatnonzero(strokes.any(axis=0))
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    top, bottom, left, right = (int(edge) for edge in (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1))
     unit = max(bottom - top, right - left) / (SIDE - 2 * MARGIN)
-    box = (left - unit, top - unit, right + unit, bottom + unit)
-    room = int(np.ceil(unit)) + 1
-    box = tuple(edge + room for edge in box)
-    size = tuple(max(1, round((box[i + 2] - box[i]) / unit * FINE)) for i in (0, 1))
-    ink, near = (
-        Image.fromarray(np.pad(255 * layer.astype(np.float32), room))
-        .resize(size, Image.Resampling.BICUBIC, box)
-        .point(lambda level: level * 1 + 0)
-        .convert("L")
-        for layer in (darkness, strokes)
-    )
-    near = near.filter(ImageFilter.MaxFilter(2 * FINE + 1))
-    return Image.fromarray(np.where(np.asarray(near) > 100, np.asarray(ink), 0).astype(np.uint8))
+    room = int(np.ceil(EDGE * unit))
+    box = (left, top, right + 2 * room, bottom + 2 * room)  # Seen from the corner of the padded layers.
+    width, height = ((box[2] - left) / unit, (box[3] - top) / unit)
+    size = (round(width * FINE), round(height * FINE))
+    ink, around = (Image.fromarray(np.pad(255 * layer.astype(np.float32), room)) for layer in (darkness, strokes))
+    ink = ink.resize(size, Image.Resampling.BICUBIC, box).convert("L")
+    around = around.resize((round(width), round(height)), Image.Resampling.BOX, box).convert("L").point(_ANY)
+    near = around.filter(ImageFilter.MaxFilter(2 * EDGE + 1)).resize(size, Image.Resampling.BILINEAR)
+    return ImageOps.autocontrast(ImageChops.multiply(ink, near))
 
 
 def _even_pen(ink: Image.Image) -> Image.Image:
     """Thicken hair lines and thin blunt markers until the strokes are as wide as EMNIST's."""
-    width = _stroke_width(np.asarray(ink, np.float32) / 255) / FINE
-    if width < THIN:
-        for _ in range(round((THIN_TARGET - width) * FINE / 2)):
-            ink = ImageOps.expand(ink, 1).filter(ImageFilter.MaxFilter(3))
-        return ImageOps.autocontrast(ink)
-    if width > THICK:
-        for _ in range(round(min(width - THICK_TARGET, 0.6 * width) * FINE / 2)):
-            ink = ink.filter(ImageFilter.MinFilter(3))
-    return ink
+    width = _stroke_width(np.asarray(ink, np.float32)) / FINE
+    for _ in range(round((THIN - width) * FINE / 2)):
+        ink = ImageOps.expand(ink, 1).filter(ImageFilter.MaxFilter(3))
+    for _ in range(round(min(width - THICK, 0.6 * width) * FINE / 2)):
+        ink = ink.filter(ImageFilter.MinFilter(3))
+    return ImageOps.autocontrast(ink, cutoff=(0, 2))  # A hair line must not stay grey for one dark crossing.
 
 
 def _stroke_width(ink: Floats) -> float:
@@ -320,8 +327,7 @@ def _stroke_width(ink: Floats) -> float:
 
 def _frame(ink: Image.Image) -> NDArray[np.uint8]:
     """Centre the ink in a square as EMNIST does, blur it and shrink it to the glyph."""
-    box = ink.point(lambda level: 255 * (level > 25)).getbbox()
-    assert box
+    box = ink.point(_CROPPED).getbbox()
     ink = ink.crop(box)
     side = max(ink.size) * SIDE / (SIDE - 2 * MARGIN)
     square = Image.new("L", (round(side), round(side)))
