@@ -74,7 +74,8 @@ class Bars:
         title = step.line if batch is None else step.line.split(",")[0]
         if title != self._title:
             self._bar.close()
-            self._bar = tqdm(total=batch.batches if batch else 0, desc=title, unit="batch", mininterval=0.5)
+            form = None if batch else "{desc}"
+            self._bar = tqdm(total=batch and batch.batches, desc=title, unit="batch", mininterval=0.5, bar_format=form)
             self._title = title
         if batch is not None:
             accuracy = f"{batch.finished[-1].validation_accuracy:.1%}" if batch.finished else "–"

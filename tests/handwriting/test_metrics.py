@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handwriting.metrics import accuracy, confusion, share, top_k
+
+PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.4, 0.5, 0.1], [0.2, 0.2, 0.6]])
+LABELS = np.array([0, 1, 0, 2])
+
+
+def test_accuracy_counts_rows_whose_likeliest_class_is_the_label() -> None:
+    assert accuracy(PROBABILITIES, LABELS).value == 0.5
+
+
+def test_top_k_counts_the_label_among_the_k_likeliest() -> None:
+    assert [top_k(PROBABILITIES, LABELS, k).hits for k in (1, 2, 3)] == [2, 4, 4]
+
+
+def test_of_equal_classes_the_first_is_the_likelier() -> None:
+    even = np.full((2, 2), 0.5)
+    assert top_k(even, np.array([0, 1]), 1).hits == 1
+
+
+def test_wilson_interval_of_a_published_example() -> None:
+    # Newcombe 1998, table I: 81 of 263, 95 % Wilson without continuity correction: 0.2553 to 0.3662.
+    found = share(81, 263)
+    assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
+
+
+def test_no_trial_is_no_share() -> None:
+    with pytest.raises(ValueError, match="0 of 0"):
+        share(0, 0)
+
+
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_interval_holds_the_share_and_stays_in_range(pair: tuple[int, int]) -> None:
+    found = share(*pair)
+    assert 0 <= found.low <= found.value + 1e-12
+    assert found.value - 1e-12 <= found.high <= 1
+
+
+def test_confusion_counts_labels_by_row() -> None:
+    counts = confusion(np.array([0, 2, 1, 2]), LABELS, 3)
+    assert counts.tolist() == [[1, 1, 0], [0, 0, 1], [0, 0, 1]]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
+def test_confusion_counts_every_pair_once(pairs: list[tuple[int, int]]) -> None:
+    predicted, labels = np.array(pairs).T
+    counts = confusion(predicted, labels, 5)
+    assert counts.sum() == len(pairs)
+    assert counts.trace() == (predicted == labels).sum()
+
+
+def test_it_rejects_labels_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        accuracy(PROBABILITIES, LABELS[:2])
+    with pytest.raises(ValueError, match="do not fit"):
+        confusion(LABELS[:2], LABELS, 3)
