@@ -238,7 +238,9 @@ def _rules(parts: _Parts, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     hollow = np.bincount(parts.part[at_border], minlength=len(parts.areas)) >= 0.95 * parts.areas
     frame = hollow & (parts.sides >= 0.6 * size).all(axis=1)
     outside = (parts.high < 0.12 * size) | (parts.low > 0.88 * size - 1)
-    line = (outside & (parts.sides >= 0.95 * size)[:, ::-1]).any(axis=1)
+    # Thinner than any pen that fills a picture, or a tightly cropped T would lose its bar.
+    thin = parts.areas[:, None] / parts.sides <= np.maximum(1, 0.025 * size[::-1])
+    line = ((parts.sides >= 0.6 * size) & thin & outside[:, ::-1]).any(axis=1)
     found: NDArray[np.bool_] = frame | line
     return found
 

@@ -39,8 +39,8 @@ def arrange(glyphs: NDArray[np.uint8], style: Style, rng: np.random.Generator) -
     gaps = rng.uniform(*style.gap, count)
     low, high = _extents(glyphs, matrices)
     # A row fills its picture: narrow glyphs are spread and wide ones squeezed, as a hand does near the edge.
-    natural = float((high[:, 0] - low[:, 0] + gaps)[:-1].sum() + high[-1, 0] - low[-1, 0])
-    fit = float(np.clip((width - 2 * style.margin) / natural, 0.7, 1.3))
+    room = width - 2 * style.margin - gaps[:-1].sum()
+    fit = min(1.3, float(room / (high - low)[:, 0].sum()))
     matrices[:, 0] *= fit
     low[:, 0] *= fit
     high[:, 0] *= fit
