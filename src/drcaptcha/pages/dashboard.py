@@ -1,7 +1,7 @@
 """The figures on the administration's first page."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -23,8 +23,8 @@ DAYS = 14
 RUNS = 3
 """How many of the latest runs are shown."""
 
-STATES_AGE = 30
-"""Seconds for which the count of glyphs is kept: with millions it takes a good part of a second."""
+AGE = 30
+"""Seconds for which counts are kept that take a good part of a second once there are millions of rows."""
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _glyphs(now: datetime) -> dict[str, Any]:  # noqa: ARG001
-    counts = cache.get_or_set("drcaptcha.dashboard.glyphs", _count_glyphs, STATES_AGE) or {}
+    counts = cache.get_or_set("drcaptcha.dashboard.glyphs", _count_glyphs, AGE) or {}
     states = [{"name": state.value, "count": counts.get((Split.TRAIN, state), 0)} for state in reversed(State)]
     train = sum(row["count"] for row in states)
     start = 0.0
@@ -60,11 +60,11 @@ def _count_glyphs() -> dict[tuple[str, str], int]:
 
 def _labels(now: datetime) -> dict[str, Any]:
     """Count the glyphs that got a label, by day."""
-    first = now.date() - timedelta(days=DAYS - 1)
-    since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
-    rows = Decision.objects.filter(created__gte=since).exclude(after="").annotate(day=TruncDate("created"))
-    counts = dict(rows.order_by().values_list("day").annotate(count=Count("pk")))
-    days = [{"day": day, "count": counts.get(day, 0)} for day in (first + timedelta(days=n) for n in range(DAYS))]
+    since = _midnight(now) - timedelta(days=DAYS - 1)
+    counts = cache.get_or_set("drcaptcha.dashboard.labels", lambda: _count_labels(since), AGE) or {}
+    days = [
+        {"day": day, "count": counts.get(day, 0)} for day in (since.date() + timedelta(days=n) for n in range(DAYS))
+    ]
     highest = max(row["count"] for row in days)
     for index, row in enumerate(days):
         row["left"], row["height"] = index * 10 + 1, 100 * row["count"] / highest if highest else 0
@@ -72,13 +72,17 @@ def _labels(now: datetime) -> dict[str, Any]:
     return {"days": days, "total": sum(row["count"] for row in days), "highest": highest, "width": DAYS * 10}
 
 
+def _count_labels(since: datetime) -> dict[date, int]:
+    given = Decision.objects.filter(created__gte=since).exclude(after="").annotate(day=TruncDate("created"))
+    return dict(given.order_by().values_list("day").annotate(count=Count("pk")))
+
+
 def _pool(now: datetime) -> dict[str, Any]:
     return {"available": Captcha.objects.filter(available__lte=now).count(), "aim": settings.DRCAPTCHA_POOL}
 
 
 def _passes(now: datetime) -> dict[str, Any]:
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    counts = Attempt.objects.filter(created__gte=midnight).aggregate(
+    counts = Attempt.objects.filter(created__gte=_midnight(now)).aggregate(
         attempts=Count("pk"), passed=Count("pk", filter=Q(passed=True))
     )
     return counts | {"rate": 100 * counts["passed"] / counts["attempts"] if counts["attempts"] else None}
@@ -93,3 +97,7 @@ def _best(now: datetime) -> dict[str, Any] | None:  # noqa: ARG001
 
 def _runs(now: datetime) -> list[Run]:  # noqa: ARG001
     return list(Run.objects.select_related("ensemble").order_by("-pk")[:RUNS])
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
