@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+from handwriting.formats import matlab
 from handwriting.formats.emnist import EmnistSource, open_files
 from handwriting.formats.errors import DamagedError, FormatError, MismatchError, MissingError
 from tests.emnist_files import (
@@ -327,8 +328,22 @@ def test_it_refuses_matlab_labels_that_do_not_fit(labels, fault, tmp_path):
 def test_it_refuses_a_matlab_file_of_something_else(tmp_path):
     savemat(tmp_path / "emnist-balanced.mat", {"weather": np.zeros((3, 3))})
 
-    with pytest.raises(DamagedError, match="not laid out"):
+    with pytest.raises(DamagedError, match="has no 'dataset'"):
         open_files(tmp_path / "emnist-balanced.mat")
+
+
+def test_a_small_matlab_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(matlab, "_MOST_BYTES", 20_000_000)
+    # Fifty megabytes of nothing in fifty kilobytes.
+    blank = Glyphs(np.zeros((64_000, 28, 28), np.uint8), np.zeros(64_000, np.uint8))
+    path = write_matlab(tmp_path / "emnist-balanced.mat", {"train": blank, "test": blank})
+
+    def refuse() -> None:
+        with pytest.raises(DamagedError, match="unpacks to more"):
+            open_files(path)
+
+    assert path.stat().st_size < 200_000
+    assert peak_of(refuse) < 50_000_000
 
 
 def peak_of(run: Callable[[], object]) -> int:
