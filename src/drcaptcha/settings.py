@@ -6,6 +6,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from drcaptcha import environment as env
+from drcaptcha.administration import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent
 STATE = Path(env.text("DRCAPTCHA_STATE", "var")).absolute()
@@ -71,6 +72,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "drcaptcha.pages.middleware.content_security_policy",
 ]
 
 ROOT_URLCONF = "drcaptcha.urls"

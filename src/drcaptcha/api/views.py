@@ -13,11 +13,7 @@ from drcaptcha.api.clients import address_of
 from drcaptcha.api.pictures import glyph_of
 from drcaptcha.challenges import issuing, verifying
 from drcaptcha.errors import ChallengeError, DrCaptchaError, NotReady
-
-try:
-    from drcaptcha.learning import registry
-except ImportError:
-    registry = None
+from drcaptcha.learning import registry
 from drcaptcha.sites.models import Site
 
 api = NinjaAPI(
