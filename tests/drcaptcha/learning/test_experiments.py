@@ -1,0 +1,119 @@
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.conf import settings
+from PIL import Image
+
+from drcaptcha.errors import NotPossible
+from drcaptcha.glyphs.models import Glyph, Split
+from drcaptcha.learning.experiments import Plan, Step, train
+from drcaptcha.learning.models import Ensemble, Evaluation, Network
+from handwriting.alphabet import BALANCED
+from handwriting.inference import Classifier
+
+pytestmark = pytest.mark.training
+
+
+def judged(network: Network) -> float:
+    """Measure the stored file on the test glyphs, without the code that did so before."""
+    glyphs = list(Glyph.objects.filter(split=Split.TEST))
+    classifier = Classifier(Path(network.onnx.path), network.classes)
+    said = classifier.probabilities(np.array([glyph.array for glyph in glyphs])).argmax(axis=1)
+    return float(np.mean([network.classes[s] == glyph.label for s, glyph in zip(said, glyphs, strict=True)]))
+
+
+@pytest.mark.usefixtures("material")
+def test_it_stores_networks_that_have_learned_and_their_ensemble(now: datetime) -> None:
+    ensemble = train(Plan(("slim", "slim"), epochs=3, batch_size=16, name="bars"), now=now)
+    networks = list(ensemble.networks.order_by("pk"))
+    assert [network.architecture for network in networks] == ["slim", "slim"]
+    for network in networks:
+        assert network.created == now
+        assert (network.epochs, network.batch_size, network.train_size, network.test_size) == (3, 16, 171, 60)
+        assert network.classes == "".join(BALANCED.classes)
+        assert network.accuracy == judged(network) > 0.9
+        assert len(network.history["epochs"]) == 3
+        assert network.seconds > 0
+        assert network.parameters == 26 * 24 + 24 + 9 * 24 * 48 + 96 + 9 * 48 * 96 + 192 + (96 * 49 + 1) * 47
+        for name in ("architecture", "loss", "accuracy", "confusion"):
+            picture = getattr(network, f"{name}_picture")
+            assert picture.name == f"networks/{network.folder}/{name}.png"
+            assert Image.open(picture.path).format == "PNG"
+    one, other = (Path(network.onnx.path).read_bytes() for network in networks)
+    assert one != other, "two of the same architecture are to differ"
+    stored = sorted(path.name for path in Path(settings.MEDIA_ROOT).rglob("*.*"))
+    assert stored == sorted(2 * ["network.onnx", "architecture.png", "loss.png", "accuracy.png", "confusion.png"])
+
+    assert [member.weight for member in ensemble.memberships.all()] == [0.5, 0.5]
+    evaluation = Evaluation.objects.get()
+    assert (evaluation.test_size, evaluation.created, evaluation.ensemble) == (60, now, ensemble)
+    assert evaluation.weights == {str(network.pk): 0.5 for network in networks}
+
+
+@pytest.mark.usefixtures("material")
+def test_the_same_seed_gives_the_same_network(now: datetime) -> None:
+    plan = Plan(("slim",), epochs=1, subset=90, seed=4)
+    one, same = (train(plan, now=now).networks.get() for _ in range(2))
+    assert one.history == same.history
+    assert (one.accuracy, one.train_size) == (same.accuracy, 86)
+
+
+@pytest.mark.usefixtures("material")
+def test_an_interrupt_keeps_what_was_finished(now: datetime) -> None:
+    def stop(step: Step) -> None:
+        if step.batch and step.share > 0.6:
+            raise KeyboardInterrupt
+
+    ensemble = train(Plan(("slim", "slim"), epochs=1), now=now, progress=stop)
+    assert Network.objects.count() == 1
+    assert [member.weight for member in ensemble.memberships.all()] == [1]
+    assert ensemble.evaluation is not None
+
+
+@pytest.mark.usefixtures("material")
+def test_an_interrupt_with_nothing_finished_stores_nothing(now: datetime) -> None:
+    def stop(step: Step) -> None:
+        if step.batch:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Plan(("slim",), epochs=1), now=now, progress=stop)
+    assert not Network.objects.exists()
+    assert not Ensemble.objects.exists()
+
+
+@pytest.mark.usefixtures("material")
+def test_progress_grows_to_the_whole(now: datetime) -> None:
+    steps: list[Step] = []
+    train(Plan(("slim", "slim"), epochs=1, batch_size=64), now=now, progress=steps.append)
+    shares = [step.share for step in steps]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    assert "slim: epoch 1 of 1, loss" in steps[1].line
+
+
+def test_it_says_which_networks_there_are() -> None:
+    with pytest.raises(NotPossible, match=r"no network resnet50, gpt.*compact.*cnn2"):
+        Plan(("slim", "resnet50", "gpt"))
+    with pytest.raises(NotPossible, match="at least one network"):
+        Plan(())
+
+
+def test_it_rejects_numbers_of_no_meaning() -> None:
+    with pytest.raises(NotPossible, match="at least 1"):
+        Plan(epochs=0)
+
+
+def test_without_test_glyphs_nothing_is_trained(add_glyphs: Callable[..., None], now: datetime) -> None:
+    add_glyphs(30)
+    with pytest.raises(NotPossible, match="no labelled test glyphs"):
+        train(Plan(("slim",)), now=now)
+
+
+def test_without_labelled_glyphs_nothing_is_trained(add_glyphs: Callable[..., None], now: datetime) -> None:
+    add_glyphs(30, split=Split.TEST)
+    with pytest.raises(NotPossible, match="0 labelled training glyphs"):
+        train(Plan(("slim",)), now=now)

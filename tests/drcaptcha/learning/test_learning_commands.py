@@ -1,0 +1,103 @@
+import json
+import os
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from drcaptcha.learning.management.commands import train
+from drcaptcha.learning.models import Ensemble, Network
+
+pytestmark = pytest.mark.training
+
+
+def printed(*arguments: object, **options: object) -> dict[str, object]:
+    out = StringIO()
+    call_command(*arguments, stdout=out, **options)
+    found: dict[str, object] = json.loads(out.getvalue())
+    return found
+
+
+@pytest.mark.usefixtures("material")
+def test_train_prints_one_value_and_shows_progress_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("train", "--networks=slim", "--epochs=2", "--batch-size=16", "--seed=3", "--name=quick", "--json")
+    out, err = capsys.readouterr()
+    network = Network.objects.get()
+    assert json.loads(out) == {
+        "ensemble": Ensemble.objects.get(name="quick").pk,
+        "accuracy": network.accuracy,
+        "networks": [
+            {
+                "id": network.pk,
+                "architecture": "slim",
+                "accuracy": network.accuracy,
+                "seconds": round(network.seconds, 1),
+            }
+        ],
+    }
+    assert "slim: epoch 2 of 2" in err
+    assert network.seed == 3
+
+
+def test_evaluateensemble_prints_the_same_figures(ensemble: Ensemble) -> None:
+    figures = printed("evaluateensemble", ensemble.pk, "--json")
+    assert figures["ensemble"] == ensemble.pk
+    assert ensemble.evaluation is not None
+    assert figures["accuracy"] == ensemble.evaluation.accuracy
+    assert ensemble.evaluations.count() == 2
+
+
+def test_normalizeensembleweights_scales_and_judges(ensemble: Ensemble) -> None:
+    ensemble.memberships.update(weight=5)
+    assert printed("normalizeensembleweights", ensemble.pk, "--json")["ensemble"] == ensemble.pk
+    assert [member.weight for member in ensemble.memberships.all()] == [0.5, 0.5]
+    assert ensemble.evaluations.count() == 2
+
+
+def test_people_get_a_line_for_each_network(ensemble: Ensemble) -> None:
+    out = StringIO()
+    call_command("evaluateensemble", ensemble.pk, stdout=out)
+    lines = out.getvalue().splitlines()
+    assert lines[0].startswith(f"Ensemble {ensemble.pk} (bars):")
+    assert [line.split(",")[1].split(":")[0].strip() for line in lines[1:]] == ["slim", "slim"]
+
+
+@pytest.mark.parametrize("command", ["evaluateensemble", "normalizeensembleweights"])
+def test_an_unknown_ensemble_is_told_with_those_that_there_are(command: str, ensemble: Ensemble) -> None:
+    with pytest.raises(CommandError, match=rf"no ensemble 999. There are: {ensemble.pk} \(bars\)"):
+        call_command(command, 999)
+
+
+@pytest.mark.usefixtures("db")
+def test_train_says_what_is_missing() -> None:
+    with pytest.raises(CommandError, match="importemnist"):
+        call_command("train")
+    with pytest.raises(CommandError, match=r"no network resnet.*compact"):
+        call_command("train", "--networks=resnet")
+
+
+def test_train_says_how_to_get_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None;"
+        "from django.core.management import execute_from_command_line; execute_from_command_line(['', 'train'])"
+    )
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "drcaptcha.settings", "DRCAPTCHA_STATE": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "needs the package torch" in run.stderr
+    assert "pip install 'drcaptcha[train]'" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_ctrl_c_before_the_first_network_says_that_nothing_was_kept(
+    material: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.Bars, "show", stop)
+    with pytest.raises(CommandError, match="nothing was kept"):
+        call_command("train")

@@ -1,0 +1,84 @@
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from drcaptcha.errors import NotReady
+from drcaptcha.glyphs.models import Glyph, Split
+from drcaptcha.learning import registry
+from drcaptcha.learning.models import Ensemble, Evaluation, Membership
+from handwriting.inference import Classifier
+
+pytestmark = pytest.mark.training
+
+
+def judge(ensemble: Ensemble, accuracy: float, when: datetime) -> None:
+    Evaluation.objects.create(ensemble=ensemble, accuracy=accuracy, created=when, test_size=10, weights={}, seconds=1)
+
+
+def copy(ensemble: Ensemble, name: str) -> Ensemble:
+    other = Ensemble.objects.create(name=name)
+    network = ensemble.networks.first()
+    assert network is not None
+    Membership.objects.create(ensemble=other, network=network)
+    return other
+
+
+def test_it_names_the_character_of_a_glyph(ensemble: Ensemble) -> None:
+    glyphs = Glyph.objects.filter(split=Split.TEST)[:9]
+    guesses = [registry.predict(glyph.array) for glyph in glyphs]
+    assert sum(guess[0][0] == glyph.label for guess, glyph in zip(guesses, glyphs, strict=True)) >= 8
+    for guess in guesses:
+        shares = [share for _, share in guess]
+        assert len(guess) == 3
+        assert shares == sorted(shares, reverse=True)
+        assert 0 <= shares[-1] <= sum(shares) <= 1.0001
+
+
+@pytest.mark.usefixtures("db")
+def test_without_an_ensemble_it_is_not_ready() -> None:
+    assert registry.best() is None
+    glyph = Glyph(picture=bytes(784))
+    with pytest.raises(NotReady, match="No networks"):
+        registry.predict(glyph.array)
+
+
+def test_the_latest_evaluation_of_each_counts(ensemble: Ensemble, now: datetime) -> None:
+    rival, unjudged = copy(ensemble, "rival"), copy(ensemble, "unjudged")
+    judge(ensemble, 0.8, now + timedelta(hours=1))
+    judge(rival, 0.99, now)
+    assert registry.best() == rival
+    judge(rival, 0.5, now + timedelta(hours=2))
+    assert registry.best() == ensemble
+    assert unjudged != registry.best()
+
+
+def test_an_ensemble_that_lost_its_members_does_not_serve(ensemble: Ensemble) -> None:
+    ensemble.memberships.all().delete()
+    assert registry.best() is None
+
+
+def test_a_lost_file_is_not_ready_and_not_shown(ensemble: Ensemble) -> None:
+    for network in ensemble.networks.all():
+        Path(network.onnx.path).unlink()
+    registry._load.cache_clear()
+    with pytest.raises(NotReady) as fault:
+        registry.predict(Glyph(picture=bytes(784)).array)
+    assert "networks/" not in fault.value.message
+
+
+def test_a_network_is_loaded_once(ensemble: Ensemble) -> None:
+    network = ensemble.networks.first()
+    assert network is not None
+    assert registry.classifier(network) is registry.classifier(network)
+
+
+def test_memory_holds_so_many_networks_and_no_more() -> None:
+    for number in range(2 * registry.MOST_LOADED):
+        registry._load(f"/nowhere/{number}.onnx", "AB", 1)
+    assert registry._load.cache_info().currsize == registry.MOST_LOADED
+
+
+def test_members_of_different_classes_can_not_decide_together(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="same classes"):
+        registry.Committee([Classifier(tmp_path, "AB"), Classifier(tmp_path, "BA")], [1, 1])

@@ -1,0 +1,65 @@
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from drcaptcha.errors import NotPossible
+from drcaptcha.glyphs.models import Glyph, Split
+from drcaptcha.learning import registry, scoring
+from drcaptcha.learning.models import Ensemble
+from handwriting.alphabet import BALANCED
+
+pytestmark = pytest.mark.training
+
+
+def test_it_measures_the_weights_as_they_are(ensemble: Ensemble, now: datetime) -> None:
+    first, second = ensemble.memberships.order_by("pk")
+    first.weight, second.weight = 3, 0
+    first.save()
+    second.save()
+    evaluation = scoring.evaluate(ensemble, now=now + timedelta(hours=1))
+    glyphs = list(Glyph.objects.filter(split=Split.TEST))
+    said = registry.classifier(first.network).probabilities(np.array([glyph.array for glyph in glyphs])).argmax(axis=1)
+    right = [BALANCED.classes[s] == glyph.label for s, glyph in zip(said, glyphs, strict=True)]
+    assert evaluation.accuracy == np.mean(right)
+    assert evaluation.weights == {str(first.network.pk): 3, str(second.network.pk): 0}
+    assert ensemble.evaluation == evaluation
+
+
+def test_normalising_keeps_proportions_and_judges_again(ensemble: Ensemble, now: datetime) -> None:
+    first, second = ensemble.memberships.order_by("pk")
+    first.weight, second.weight = 3, 1
+    first.save()
+    second.save()
+    evaluation = scoring.normalise(ensemble, now=now)
+    assert sorted(evaluation.weights.values()) == [0.25, 0.75]
+
+
+def test_it_needs_a_weight_above_nothing(ensemble: Ensemble, now: datetime) -> None:
+    ensemble.memberships.update(weight=0)
+    with pytest.raises(NotPossible, match="no network with a weight"):
+        scoring.evaluate(ensemble, now=now)
+
+
+@pytest.mark.usefixtures("db")
+def test_an_ensemble_of_nobody_can_not_be_judged(now: datetime) -> None:
+    empty = Ensemble.objects.create(name="empty")
+    with pytest.raises(NotPossible, match="no network"):
+        scoring.evaluate(empty, now=now)
+    with pytest.raises(NotPossible, match="no networks"):
+        scoring.normalise(empty, now=now)
+
+
+def test_a_lost_file_is_named(ensemble: Ensemble, now: datetime) -> None:
+    network = ensemble.networks.first()
+    assert network is not None
+    network.onnx.storage.delete(network.onnx.name)
+    registry._load.cache_clear()
+    with pytest.raises(NotPossible, match=r"network\.onnx"):
+        scoring.evaluate(ensemble, now=now)
+
+
+def test_the_ensemble_is_the_mean_of_its_members(ensemble: Ensemble) -> None:
+    glyphs = np.array([glyph.array for glyph in Glyph.objects.filter(split=Split.TEST)])
+    members = [registry.classifier(network).probabilities(glyphs) for network in ensemble.networks.all()]
+    np.testing.assert_allclose(registry.committee(ensemble).probabilities(glyphs), np.mean(members, axis=0), rtol=1e-5)
