@@ -7,7 +7,7 @@ from django.core.cache import cache
 
 from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling.models import Vote
-from drcaptcha.learning.models import Ensemble, Evaluation
+from drcaptcha.learning import registry
 
 LIFETIME = 30
 """Seconds for which counted figures are shown again, so that a busy first page counts no tables."""
@@ -52,6 +52,6 @@ class Figures:
 
 
 def _best_accuracy() -> float | None:
-    """Return the best of the ensembles' latest evaluations: what one was worth with other weights does not count."""
-    latest = (ensemble.evaluation for ensemble in Ensemble.objects.all())
-    return max((evaluation.accuracy for evaluation in latest if evaluation), default=None)
+    ensemble = registry.best()
+    evaluation = ensemble.evaluation if ensemble else None
+    return evaluation.accuracy if evaluation else None

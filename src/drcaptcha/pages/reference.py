@@ -1,5 +1,6 @@
 """The API's own OpenAPI document, laid out for people."""
 
+import inspect
 import json
 import shlex
 from collections.abc import Iterator, Mapping
@@ -8,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-from drcaptcha.errors import DrCaptchaError
+from drcaptcha.errors import DrCaptchaError, NotPossible
 
 Schema = Mapping[str, Any]
 
@@ -52,7 +53,7 @@ class ErrorCode:
 
     code: str
     status: HTTPStatus
-    message: str
+    meaning: str
 
 
 def groups(document: Schema, origin: str) -> dict[str, list[Endpoint]]:
@@ -66,15 +67,18 @@ def groups(document: Schema, origin: str) -> dict[str, list[Endpoint]]:
 
 
 def error_codes() -> list[ErrorCode]:
-    """Return every code that an error may carry, by status."""
-    codes = {kind.code: ErrorCode(kind.code, HTTPStatus(kind.status), kind.message) for kind in _family(DrCaptchaError)}
-    return sorted(codes.values(), key=lambda error: (error.status, error.code))
+    """Return every code that an error of the API may carry, by status."""
+    kinds = [
+        kind for kind in _descendants(DrCaptchaError) if kind is not NotPossible
+    ]  # That one is an administrator's.
+    codes = [ErrorCode(kind.code, kind.status, inspect.getdoc(kind) or kind.message) for kind in kinds]
+    return sorted(codes, key=lambda error: (error.status, error.code))
 
 
-def _family(kind: type[DrCaptchaError]) -> Iterator[type[DrCaptchaError]]:
-    yield kind
+def _descendants(kind: type[DrCaptchaError]) -> Iterator[type[DrCaptchaError]]:
     for child in kind.__subclasses__():
-        yield from _family(child)
+        yield child
+        yield from _descendants(child)
 
 
 def _endpoint(document: Schema, verb: str, path: str, operation: Schema, origin: str) -> Endpoint:

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from drcaptcha.api.clients import address_of
-from drcaptcha.api.urls import api
+from drcaptcha.api.views import api
 from drcaptcha.challenges import issuing, verifying
 from drcaptcha.errors import ChallengeError, NotReady
 from drcaptcha.pages import reference

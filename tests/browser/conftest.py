@@ -1,0 +1,173 @@
+"""A server of its own, with a state of its own, and a browser that looks at it."""
+
+import base64
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from handwriting.formats import starter
+
+ROOT = Path(__file__).parents[2]
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PREPARATION = """
+import sys, django
+from django.core.management import call_command
+django.setup()
+call_command("migrate", verbosity=0)
+call_command("collectstatic", interactive=False, verbosity=0)
+call_command("importemnist", sys.argv[1], split="starter")
+call_command("removelabels", 500)
+call_command("train", networks="compact", epochs=1, subset=1500)
+call_command("generatecaptchas", 40)
+"""
+PATIENCE = 30
+"""Seconds in which the server has to be up."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in this folder."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> str:
+    """Where Chromium is: CHROMIUM, or on the path."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found:
+        return found
+    notice = "there is no Chromium: install it, or name it with CHROMIUM=/path/to/it"
+    if os.environ.get("CI") == "true":
+        pytest.fail(notice)
+    pytest.skip(notice)
+
+
+@pytest.fixture(scope="package")
+def environment(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a prepared installation: glyphs, some of them unlabelled, a network, and captchas."""
+    state = tmp_path_factory.mktemp("state")
+    ours = {
+        "DRCAPTCHA_STATE": str(state),
+        "DJANGO_SETTINGS_MODULE": "drcaptcha.settings",
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    foreign = {"DATABASE_URL", "REDIS_URL", "DRCAPTCHA_ENV", "DRCAPTCHA_HTTPS", "DRCAPTCHA_SECRET_KEY"}
+    environment = {name: value for name, value in os.environ.items() if name not in foreign} | ours
+    run = subprocess.run(
+        [sys.executable, "-c", PREPARATION, str(starter.FOLDER)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return environment
+
+
+@pytest.fixture(scope="package")
+def server(environment: dict[str, str]) -> Iterator[str]:
+    """The address of the running server."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = str(probe.getsockname()[1])
+    options = ("--interface", "wsgi", "--host", "127.0.0.1", "--port", port, "--no-ws", "--log-level", "warning")
+    command = [sys.executable, "-m", "granian", *options, "drcaptcha.wsgi:application"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for(address, process)
+            yield address
+        finally:
+            process.terminate()
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()  # noqa: S310
+        except OSError:
+            assert process.poll() is None, f"the server ended with {process.returncode}"
+            assert time.monotonic() < until, f"the server was not up after {PATIENCE} s"
+            time.sleep(0.1)
+        else:
+            return
+
+
+# Playwright's loop runs in this thread, where Django then refuses to use the database; so it ends with this folder.
+@pytest.fixture(scope="package")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_context(browser: Browser, server: str) -> Iterator[Callable[..., BrowserContext]]:
+    """Open windows of any size, taste and ability; at the end none may have had anything to complain about."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_one(*, expected: tuple[str, ...] = (), **options: object) -> BrowserContext:
+        context = browser.new_context(base_url=server, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(10_000)
+
+        def complain(text: str) -> None:
+            if not any(each in text for each in expected):
+                complaints.append(text)
+
+        context.on("console", lambda line: complain(line.text) if line.type in {"error", "warning"} else None)
+        context.on("weberror", lambda error: complain(str(error.error)))
+        contexts.append(context)
+        return context
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(open_context: Callable[..., BrowserContext]) -> Page:
+    """A window as most people have it."""
+    return open_context(viewport={"width": 1280, "height": 800}).new_page()
+
+
+@pytest.fixture
+def read(environment: dict[str, str]) -> Callable[[Page], str]:
+    """Read the captcha that a page shows, as a person would who makes no mistake."""
+    database = Path(environment["DRCAPTCHA_STATE"]) / "drcaptcha.sqlite3"
+
+    def read_one(page: Page) -> str:
+        source = page.locator("[data-challenge-form] img").get_attribute("src") or ""
+        picture = base64.b64decode(source.partition(",")[2])
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+            content = db.execute("select content from challenges_captcha where picture = ?", (picture,)).fetchone()[0]
+            glyphs = [slot[0] for slot in json.loads(content)]
+            truths = [db.execute("select truth from glyphs_glyph where id = ?", (pk,)).fetchone()[0] for pk in glyphs]
+        return "".join(truths)
+
+    return read_one
