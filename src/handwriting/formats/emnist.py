@@ -110,7 +110,7 @@ def open_files(path: Path, split: str | None = None) -> EmnistSource:
             path, "is not named like a file of EMNIST's", "Name a folder, a .zip, a .mat or an emnist-…-ubyte file"
         )
     parts = [part for part in PARTS if role.part in {None, part}]
-    return _Shelf.of_folder(path.parent).source(_agreed(path, split, role.split), parts, matlab=False)
+    return _Shelf.of_folder(path.parent, path).source(_agreed(path, split, role.split), parts, matlab=False)
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ class _Shelf:
     files: Mapping[_Role, list[StoredFile]]
 
     @classmethod
-    def of_folder(cls, folder: Path) -> "_Shelf":
-        """Gather what lies in a folder, in its subfolder gzip and in its gzip.zip; the nearest comes first."""
-        paths = [*sorted(folder.iterdir()), *sorted(folder.glob("gzip/*"))]
+    def of_folder(cls, folder: Path, *named: Path) -> "_Shelf":
+        """Gather what was named, what lies in a folder, in its subfolder gzip and in its gzip.zip, in this order."""
+        paths = [*named, *sorted(folder.iterdir()), *sorted(folder.glob("gzip/*"))]
         found = [(path.name, _on_disk(path)) for path in paths if path.is_file()]
         archive = folder / "gzip.zip"
         return cls(folder, _by_role([*found, *(_members(archive) if archive.is_file() else ())]))

@@ -112,6 +112,15 @@ def test_a_file_of_one_part_stands_for_that_part(kind, tmp_path):
     check(open_files(tmp_path / f"emnist-balanced-test-{kind}-ubyte.gz"), {"test": PARTS["test"]})
 
 
+def test_the_file_that_was_named_is_the_one_read(tmp_path):
+    write(tmp_path, gzipped(FILES))
+    (tmp_path / TRAIN_IMAGES).write_bytes(b"a broken copy")
+
+    check(open_files(tmp_path / f"{TRAIN_IMAGES}.gz"), {"train": PARTS["train"]})
+    with pytest.raises(DamagedError):
+        open_files(tmp_path / TRAIN_IMAGES)
+
+
 def test_one_part_does_not_need_the_other(tmp_path):
     write(tmp_path, {name: data for name, data in FILES.items() if "-test-" not in name})
 
