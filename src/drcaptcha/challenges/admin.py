@@ -59,7 +59,7 @@ class CaptchaAdmin(FoundByNumber, Log[Captcha]):
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of a captcha's picture."""
-        view = self.admin_site.admin_view(self.picture_view)
+        view = self.admin_site.admin_view(self.picture_view, cacheable=True)
         return [path("<int:pk>/picture/", view, name="challenges_captcha_picture"), *super().get_urls()]
 
     def picture_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -88,7 +88,7 @@ class NetworkAdmin(Log[Network]):
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of a network's files."""
-        view = self.admin_site.admin_view(self.file_view)
+        view = self.admin_site.admin_view(self.file_view, cacheable=True)
         return [path("<int:pk>/files/<str:name>/", view, name="learning_network_file"), *super().get_urls()]
 
     def file_view(self, request: HttpRequest, pk: int, name: str) -> FileResponse:
@@ -257,8 +257,10 @@ class EnsembleAdmin(FollowsRuns, Page[Ensemble]):
         """Store the members, normalise their weights, and have the ensemble judged in the background."""
         super().save_related(request, form, formsets, change)
         if any(formset.has_changed() for formset in formsets):
-            form.instance.normalize()
-            self._evaluate(request, form.instance)
+            # Read anew: the form's row still remembers its members as they were.
+            ensemble = Ensemble.objects.get(pk=form.instance.pk)
+            ensemble.normalize()
+            self._evaluate(request, ensemble)
 
     @admin.action(description="Evaluate again", permissions=["change"])
     def evaluate(self, request: HttpRequest, queryset: QuerySet[Ensemble]) -> None:
@@ -375,8 +377,7 @@ class RunAdmin(FollowsRuns, Log[Run]):
         if not self.has_view_permission(request):
             raise PermissionDenied
         run = get_object_or_404(Run, pk=pk)
-        answer = {"state": run.state, "done": run.done, "line": run.line, "ended": run.ended}
-        return JsonResponse(answer, headers={"Cache-Control": "no-store"})
+        return JsonResponse({"state": run.state, "done": run.done, "line": run.line, "ended": run.ended})
 
     @admin.display(description="run", ordering="pk")
     def name(self, run: Run) -> str:

@@ -55,7 +55,7 @@ def test_it_serves_the_picture_to_those_who_may_see_it(
     assert answer.content == captcha.picture
     assert answer.headers["Content-Type"] == captcha.media_type
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert "private" in answer.headers["Cache-Control"]
+    assert answer.headers["Cache-Control"] == "private, max-age=86400, immutable"
     assert newcomer.get(address).status_code == 403
     assert client.get(address).url.startswith("/admin/login/")
 

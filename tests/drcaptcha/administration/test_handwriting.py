@@ -56,7 +56,9 @@ def test_the_list_costs_the_same_queries_however_long_it_is(
     owner: Client, make_glyph: Callable[..., Glyph], make_vote: Callable[..., Vote]
 ) -> None:
     def queries() -> int:
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
             owner.get(GLYPHS)
         return len(queries)
 
@@ -126,7 +128,9 @@ def test_a_page_shows_the_picture_the_votes_and_the_decisions(
 
 def post(client: Client, glyph: Glyph, label: str, reason: str = "") -> int:
     inlines = {
-        f"{name}-{key}_FORMS": "0" for name in ("votes", "decisions") for key in ("TOTAL", "INITIAL", "MIN_NUM", "MAX_NUM")
+        f"{name}-{key}_FORMS": "0"
+        for name in ("votes", "decisions")
+        for key in ("TOTAL", "INITIAL", "MIN_NUM", "MAX_NUM")
     }
     return client.post(page_of(glyph), {"new_label": label, "reason": reason, **inlines}).status_code
 

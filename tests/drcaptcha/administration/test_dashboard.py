@@ -1,0 +1,131 @@
+"""The administration's first page, and who may see it."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.glyphs.models import Glyph, Split
+from drcaptcha.labelling.models import Decision
+from drcaptcha.learning.models import Ensemble, Evaluation, Run
+from drcaptcha.pages import dashboard
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def panels(client: Client) -> dict[str, object]:
+    response = client.get("/admin/")
+    assert response.status_code == 200
+    return response.context["panels"]
+
+
+def test_it_shows_an_empty_installation(owner: Client) -> None:
+    shown = panels(owner)
+    assert shown["best"] is None
+    assert shown["passes"] == {"attempts": 0, "passed": 0, "rate": None}
+    assert shown["runs"] == []
+
+
+def test_it_counts_glyphs_by_state(owner: Client, make_glyph: Callable[..., Glyph]) -> None:
+    for label in ("A", "B", "A", ""):
+        make_glyph(label)
+    make_glyph("A", split=Split.TEST)
+    glyphs = panels(owner)["glyphs"]
+    counts = {row["name"]: (row["count"], row["start"], row["share"]) for row in glyphs["states"]}
+    assert counts == {"control": (3, 0, 75), "accepted": (0, 75, 0), "unknown": (1, 75, 25)}
+    assert (glyphs["total"], glyphs["train"], glyphs["test"]) == (5, 4, 1)
+
+
+def test_it_counts_labels_by_day(make_glyph: Callable[..., Glyph]) -> None:
+    now = timezone.now().replace(hour=15)
+    glyph = make_glyph("A")
+    ages = [0, 0, 3, dashboard.DAYS - 1, dashboard.DAYS]
+    for days in ages:
+        Decision.objects.create(glyph=glyph, before="", after="A", reason="", created=now - timedelta(days=days))
+    Decision.objects.create(glyph=glyph, before="A", after="", reason="", created=now)
+    labels = dashboard._labels(now)
+    assert [row["count"] for row in labels["days"]] == [1, *[0] * (dashboard.DAYS - 5), 1, 0, 0, 2]
+    assert labels["days"][-1]["day"] == now.date()
+    assert (labels["total"], labels["highest"]) == (4, 2)
+
+
+def test_it_shows_the_level_of_the_pool(owner: Client, make_captcha: Callable[..., Captcha]) -> None:
+    make_captcha()
+    make_captcha(available=timezone.now() + timedelta(minutes=5))
+    assert panels(owner)["pool"]["available"] == 1
+
+
+def test_it_shows_how_many_pass_today(
+    make_captcha: Callable[..., Captcha], make_attempt: Callable[..., Attempt]
+) -> None:
+    now = timezone.now().replace(hour=15)
+    for passed in (True, True, True, False):
+        make_attempt(make_captcha(), passed=passed, at=now)
+    make_attempt(make_captcha(), passed=False, at=now - timedelta(days=1))
+    assert dashboard._passes(now) == {"attempts": 4, "passed": 3, "rate": 75}
+
+
+def test_it_shows_the_ensemble_that_serves_and_the_latest_runs(
+    owner: Client, make_ensemble: Callable[..., Ensemble]
+) -> None:
+    good, bad = make_ensemble(1, name="Good"), make_ensemble(1, name="Bad")
+    for ensemble, accuracy in ((good, 0.9), (bad, 0.8)):
+        Evaluation.objects.create(
+            ensemble=ensemble, created=timezone.now(), accuracy=accuracy, test_size=10, weights={}, seconds=1
+        )
+    runs = [Run.objects.create(kind="training") for _ in range(dashboard.RUNS + 1)]
+    shown = panels(owner)
+    assert shown["best"] == {"ensemble": good, "share": 90}
+    assert shown["runs"] == runs[:0:-1]
+
+
+def test_each_panel_takes_the_right_to_see_what_is_in_it(client: Client, newcomer: Client) -> None:
+    user = User.objects.create_user("rosa", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_run", "view_glyph"]))
+    client.force_login(user)
+    assert set(panels(client)) == {"glyphs", "runs"}
+    assert panels(newcomer) == {}
+    assert b"Ask an administrator for permissions" in newcomer.get("/admin/").content
+
+
+def test_the_sidebar_leads_only_where_one_may_go(reader: Client, newcomer: Client) -> None:
+    page = reader.get("/admin/").content.decode()
+    assert 'href="/admin/glyphs/glyph/"' in page
+    assert 'href="/admin/learning/run/add/"' not in page
+    assert 'href="/admin/glyphs/glyph/"' not in newcomer.get("/admin/").content.decode()
+
+
+PAGES = [
+    "glyphs/glyph", "glyphs/dataset", "labelling/vote", "labelling/decision", "learning/network",
+    "learning/ensemble", "learning/run", "challenges/captcha", "challenges/attempt", "sites/site", "auth/user",
+    "auth/group",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_list_takes_a_right(owner: Client, reader: Client, newcomer: Client, client: Client, page: str) -> None:
+    address = f"/admin/{page}/"
+    assert owner.get(address).status_code == 200
+    assert reader.get(address).status_code == 200
+    assert newcomer.get(address).status_code == 403
+    assert client.get(address).url == f"/admin/login/?next={address}"
+
+
+def test_an_administrator_can_add_another(owner: Client) -> None:
+    password = "a strong one indeed"
+    data = {"username": "grace", "password1": password, "password2": password, "usable_password": "true"}
+    assert owner.post("/admin/auth/user/add/", data).status_code == 302
+    assert User.objects.get(username="grace").check_password(password)
+    assert (
+        password not in owner.get(f"/admin/auth/user/{User.objects.get(username='grace').pk}/change/").content.decode()
+    )
