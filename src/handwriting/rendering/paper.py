@@ -56,7 +56,7 @@ def _grain(size: tuple[int, int], levels: int, rng: np.random.Generator) -> Imag
 
 def _palette(rng: np.random.Generator) -> list[int]:
     """Draw tones for 256 levels, from a dark ink at 0 to a light paper at 255."""
-    ink = np.array(colorsys.hls_to_rgb(rng.uniform(), rng.uniform(0.08, 0.22), rng.uniform(0.2, 0.9)))
+    ink = np.array(colorsys.hls_to_rgb(rng.uniform(), rng.uniform(0.06, 0.18), rng.uniform(0.2, 0.9)))
     paper = np.array(colorsys.hls_to_rgb(rng.uniform(), rng.uniform(0.93, 0.98), rng.uniform(0.1, 0.6)))
     tones: list[int] = np.linspace(255 * ink, 255 * paper, 256).round().astype(int).ravel().tolist()
     return tones

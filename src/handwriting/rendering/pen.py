@@ -11,8 +11,6 @@ from handwriting.rendering.style import Style
 
 CELL = 14
 """Pixels between the nodes of the mesh that follows the waves."""
-SWAY = 4
-"""Pixels by which the waves may carry ink out of its box."""
 PEN = 2.4
 """Width of stroke, in pixels of a glyph, that is written as it comes; EMNIST's median is 2.9."""
 
@@ -51,9 +49,10 @@ def write(glyphs: NDArray[np.uint8], row: Row, style: Style, rng: np.random.Gene
     sketch = _scribble(row, style, rng)
     inked = press(glyphs, rng.uniform(*style.weight, len(glyphs)))
     inverses = np.linalg.inv(row.matrices)
+    sway = style.waves * style.wave_height[1]
     for glyph, inverse, middle, box in zip(inked, inverses, row.middles, row.boxes, strict=True):
-        left, top = np.floor(box[:2] - SWAY).astype(int).tolist()
-        columns, rows = np.ceil((box[2:] + SWAY - (left, top)) / CELL).astype(int).tolist()
+        left, top = np.floor(box[:2] - sway).astype(int).tolist()
+        columns, rows = np.ceil((box[2:] + sway - (left, top)) / CELL).astype(int).tolist()
         nodes = np.stack(np.meshgrid(np.arange(columns + 1), np.arange(rows + 1)), axis=-1) * CELL + (left, top)
         origin = (waves.shift(nodes) - middle) @ inverse.T + SIDE / 2
         tile = Image.fromarray(glyph).transform(

@@ -31,7 +31,7 @@ class Style:
 
     waves: int = 3
     wave_length: tuple[float, float] = (26.0, 80.0)
-    wave_height: tuple[float, float] = (0.6, 1.3)
+    wave_height: tuple[float, float] = (0.8, 1.5)
 
     scribbles: tuple[int, int] = (1, 2)
     """Fewest and most strokes that cross the picture."""
