@@ -32,7 +32,7 @@ except ModuleNotFoundError as missing:
         "Install it with: pip install 'drcaptcha[train]'"
     ) from missing
 
-MOST_LOST = 0.005
+MOST_LOST = 0.01
 """How much accuracy on the validation glyphs a network may lose to 8-bit numbers and still be served in them."""
 
 
