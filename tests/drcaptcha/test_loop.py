@@ -96,7 +96,7 @@ def test_the_whole_loop(split: str, client: Client, run: Any, tmp_path: Path, se
     assert all(BALANCED.class_of(glyph.truth) == glyph.label for glyph in accepted)
     assert Vote.objects.count() > 60
 
-    trained = run("train", "--networks", "compact,cnn2", "--epochs", 3, "--seed", 1)
+    trained = run("train", "--networks", "compact,cnn2", "--epochs", 2, "--subset", 2500, "--seed", 1)
     assert [network["architecture"] for network in trained["networks"]] == ["compact", "cnn2"]
     assert trained["accuracy"] > 0.3
     ensemble = Ensemble.objects.get(pk=trained["ensemble"])

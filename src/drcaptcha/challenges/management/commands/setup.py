@@ -17,12 +17,16 @@ from drcaptcha.glyphs.models import DataSet, Glyph
 from drcaptcha.learning.models import Network
 from handwriting.formats import starter
 
-STARTER = "emnist-starter"
+STARTER = "starter"
 UNLABELLED = 4000
 """How many labels of the starter set are taken away, so that there is something to ask about."""
 
 TRAINING = {"networks": "compact,slim", "epochs": 8}
 """Two quick networks: a minute or two on two cores."""
+
+
+POOL = 1000
+"""How many captchas wait for the first visitors."""
 
 
 class Command(BaseCommand):
@@ -40,7 +44,7 @@ class Command(BaseCommand):
                 call_command("train", **TRAINING)
         if not Captcha.objects.exists():
             with self._step("Filling the pool of captchas"):
-                call_command("generatecaptchas", 1000)
+                call_command("generatecaptchas", POOL)
         self._make_administrator()
         port = os.environ.get("PORT", "8000")
         self.stdout.write(
