@@ -72,7 +72,12 @@ class LabelForm(forms.ModelForm[Glyph]):
 class LabelAction(ActionForm):  # type: ignore[misc]
     """Lets an action of the list take a label."""
 
-    new_label = forms.ChoiceField(choices=labels, required=False, label="")
+    new_label = forms.ChoiceField(
+        choices=lambda: [("", "Label"), *labels()[1:]],
+        required=False,
+        label="",
+        widget=forms.Select({"aria-label": "Label to give", "class": "action-label"}),
+    )
 
 
 class VoteInline(LogInline[Vote, Glyph]):

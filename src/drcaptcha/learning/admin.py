@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -220,7 +221,7 @@ class EvaluationInline(LogInline[Evaluation, Ensemble]):
     """What an ensemble was worth, each time that it was judged."""
 
     model = Evaluation
-    fields = ("created", "accuracy_share", "test_size", "weighed", "seconds")
+    fields = ("created", "accuracy_share", "test_glyphs", "weighed", "time")
     readonly_fields = fields
     ordering = ("-created", "-pk")
     show_change_link = False
@@ -229,6 +230,16 @@ class EvaluationInline(LogInline[Evaluation, Ensemble]):
     def accuracy_share(self, evaluation: Evaluation) -> str:
         """Return the accuracy in percent."""
         return share(evaluation.accuracy)
+
+    @admin.display(description="tested on")
+    def test_glyphs(self, evaluation: Evaluation) -> str:
+        """Return how many glyphs it was judged by."""
+        return f"{evaluation.test_size:,}"
+
+    @admin.display(description="took")
+    def time(self, evaluation: Evaluation) -> str:
+        """Return how long the judging took."""
+        return f"{evaluation.seconds:.1f} s"
 
     @admin.display(description="weights")
     def weighed(self, evaluation: Evaluation) -> str:
@@ -377,7 +388,8 @@ class RunAdmin(FollowsRuns, Log[Run]):
         if not self.has_view_permission(request):
             raise PermissionDenied
         run = get_object_or_404(Run, pk=pk)
-        return JsonResponse({"state": run.state, "done": run.done, "line": run.line, "ended": run.ended})
+        news = timesince(run.updated)
+        return JsonResponse({"state": run.state, "done": run.done, "line": run.line, "news": news})
 
     @admin.display(description="run", ordering="pk")
     def name(self, run: Run) -> str:

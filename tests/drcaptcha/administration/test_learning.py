@@ -141,6 +141,15 @@ def test_it_refuses_members_that_do_not_fit_together(owner: Client, make_network
     assert not Membership.objects.exists()
 
 
+def test_an_ensemble_can_be_deleted_and_its_networks_stay(
+    owner: Client, make_ensemble: Callable[..., Ensemble]
+) -> None:
+    ensemble = make_ensemble(1)
+    assert owner.post(reverse("admin:learning_ensemble_delete", args=[ensemble.pk]), {"post": "yes"}).status_code == 302
+    assert not Ensemble.objects.exists()
+    assert Network.objects.count() == 1
+
+
 def test_an_action_evaluates_again(owner: Client, make_ensemble: Callable[..., Ensemble]) -> None:
     ensemble = make_ensemble(1)
     owner.post("/admin/learning/ensemble/", {"action": "evaluate", "_selected_action": [ensemble.pk]})
@@ -208,7 +217,7 @@ def test_a_run_tells_how_far_it_has_come(reader: Client, newcomer: Client, clien
     run = Run.objects.create(kind="training", state=Run.State.RUNNING, done=0.25, line="slim: epoch 2 of 8")
     address = reverse("admin:learning_run_progress", args=[run.pk])
     answer = reader.get(address)
-    assert answer.json() == {"state": "running", "done": 0.25, "line": "slim: epoch 2 of 8", "ended": False}
+    assert answer.json() == {"state": "running", "done": 0.25, "line": "slim: epoch 2 of 8", "news": "0\xa0minutes"}
     assert "no-store" in answer.headers["Cache-Control"]
     page = reader.get(reverse("admin:learning_run_change", args=[run.pk])).content.decode()
     assert f'data-progress="{address}"' in page
@@ -223,7 +232,7 @@ def test_a_run_that_has_ended_is_followed_no_more_and_leads_to_its_ensemble(
 ) -> None:
     ensemble = make_ensemble(1)
     run = Run.objects.create(kind="training", state=Run.State.FINISHED, done=1, line="90%", ensemble=ensemble)
-    assert reader.get(reverse("admin:learning_run_progress", args=[run.pk])).json()["ended"]
+    assert reader.get(reverse("admin:learning_run_progress", args=[run.pk])).json()["state"] == "finished"
     page = reader.get(reverse("admin:learning_run_change", args=[run.pk])).content.decode()
     assert "data-progress" not in page
     assert page_of(ensemble) in page
