@@ -75,7 +75,9 @@ class Bars:
         if title != self._title:
             self._bar.close()
             form = None if batch else "{desc}"
-            self._bar = tqdm(total=batch and batch.batches, desc=title, unit="batch", mininterval=0.5, bar_format=form)
+            self._bar = tqdm(
+                total=batch.batches if batch else None, desc=title, unit="batch", mininterval=0.5, bar_format=form
+            )
             self._title = title
         if batch is not None:
             accuracy = f"{batch.finished[-1].validation_accuracy:.1%}" if batch.finished else "–"
