@@ -5,8 +5,8 @@ from pathlib import Path
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from drcaptcha import administration
 from drcaptcha import environment as env
-from drcaptcha.administration import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent
 STATE = Path(env.text("DRCAPTCHA_STATE", "var")).absolute()
@@ -122,6 +122,8 @@ CACHES = {
 }
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+
+UNFOLD = administration.UNFOLD
 
 LANGUAGE_CODE = "en"
 USE_TZ = True

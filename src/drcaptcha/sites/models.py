@@ -1,7 +1,6 @@
 """Sites: the places whose forms are protected."""
 
 import secrets
-
 from typing import Self
 
 from django.db import models

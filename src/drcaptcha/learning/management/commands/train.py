@@ -74,9 +74,13 @@ class Bars:
         title = step.line if batch is None else step.line.split(",")[0]
         if title != self._title:
             self._bar.close()
-            form = None if batch else "{desc}"
+            form = None if batch is not None else "{desc}"
             self._bar = tqdm(
-                total=batch.batches if batch else None, desc=title, unit="batch", mininterval=0.5, bar_format=form
+                total=None if batch is None else batch.batches,
+                desc=title,
+                unit="batch",
+                mininterval=0.5,
+                bar_format=form,
             )
             self._title = title
         if batch is not None:
