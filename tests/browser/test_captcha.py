@@ -102,6 +102,15 @@ def test_an_old_picture_is_replaced(page: Page, read: Read) -> None:
     assert shown(page) != first
 
 
+def test_a_server_that_is_not_ready_says_so(open_context: Callable[..., BrowserContext]) -> None:
+    page = open_context(expected=("503 (Service Unavailable)",)).new_page()
+    error = {"error": {"code": "not-ready", "message": "A captcha needs 5 controls."}}
+    page.route("**/api/v1/challenges", lambda route: route.fulfill(status=503, json=error))
+    page.goto("/")
+    expect(page.get_by_text("A captcha needs 5 controls.")).to_be_visible()
+    expect(page.get_by_role("button", name="Check")).to_be_hidden()
+
+
 def test_the_page_tells_nothing_of_the_answer(page: Page, read: Read) -> None:
     page.goto("/test-captcha")
     text = read(page)

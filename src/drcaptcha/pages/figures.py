@@ -1,6 +1,6 @@
 """What this installation has come to, in four figures."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Self
 
 from django.core.cache import cache
@@ -37,8 +37,8 @@ class Figures:
     @classmethod
     def current(cls) -> Self:
         """Return the figures as they were at most ``LIFETIME`` seconds ago."""
-        figures: Self = cache.get_or_set("drcaptcha.figures", cls.count, LIFETIME)
-        return figures
+        counted = cache.get_or_set("drcaptcha.figures", lambda: astuple(cls.count()), LIFETIME) or ()
+        return cls(*counted)
 
     @classmethod
     def count(cls) -> Self:

@@ -23,7 +23,19 @@ class ChallengeForm {
       this.#watch(Number(this.#form.dataset.expires));
     } else {
       this.#form.hidden = false;
-      await this.#guarded(() => this.#load());
+      await this.#guarded(() => this.#loadFirst());
+    }
+  }
+
+  async #loadFirst() {
+    const notice = document.querySelector("[data-unavailable]");
+    try {
+      await this.#load();
+      notice.hidden = true;
+    } catch (error) {
+      this.#form.hidden = true;
+      notice.textContent = error.message;
+      notice.hidden = false;
     }
   }
 
