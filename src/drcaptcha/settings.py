@@ -76,6 +76,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "drcaptcha.urls"
+LOGIN_REDIRECT_URL = "admin:index"
 WSGI_APPLICATION = "drcaptcha.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
@@ -134,7 +135,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = STATE / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "drcaptcha.pages.storage.StaticFiles"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
 

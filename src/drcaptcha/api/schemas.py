@@ -2,6 +2,9 @@
 
 from ninja import Field, Schema
 
+TOKEN = "gAAAAABrAzAptjwMnp8I"  # noqa: S105 - An example, not a secret.
+PICTURE = "data:image/jpeg;base64,/9j/4AAQSkZJRg"
+
 
 class ErrorBody(Schema):
     code: str = Field(description="Stable, for programs.", examples=["challenge-used"])
@@ -17,24 +20,26 @@ class ChallengeRequest(Schema):
 
 
 class ChallengeIssued(Schema):
-    challenge: str = Field(description="Sealed token that stands for the challenge; send it back with the answer.")
-    image: str = Field(description="The picture, as a data URL.")
+    challenge: str = Field(
+        description="Sealed token that stands for the challenge; send it back with the answer.", examples=[TOKEN]
+    )
+    image: str = Field(description="The picture, as a data URL.", examples=[PICTURE])
     length: int = Field(description="How many characters it shows.", examples=[7])
     expires_in: int = Field(description="Seconds in which it can be answered.", examples=[300])
 
 
 class AnswerRequest(Schema):
-    challenge: str = Field(max_length=512)
+    challenge: str = Field(max_length=512, description="The token that came with the picture.", examples=[TOKEN])
     answer: str = Field(max_length=100, description="What the visitor typed, from left to right.", examples=["eaATOM"])
 
 
 class AnswerJudged(Schema):
-    passed: bool
-    response: str | None = Field(description="Sealed token that a pass earns; null otherwise.")
+    passed: bool = Field(description="Whether the controls were typed right.", examples=[True])
+    response: str | None = Field(description="Sealed token that a pass earns; null otherwise.", examples=[TOKEN])
 
 
 class PredictionRequest(Schema):
-    image: str = Field(description="A picture of one character, as a data URL.")
+    image: str = Field(description="A picture of one character, as a data URL.", examples=[PICTURE])
 
 
 class Guess(Schema):
@@ -47,18 +52,18 @@ class Prediction(Schema):
 
 
 class OldCaptcha(Schema):
-    captcha: str
-    image: str = Field(description="The picture, as a data URL.")
+    captcha: str = Field(description="Sealed token that stands for the captcha.", examples=[TOKEN])
+    image: str = Field(description="The picture, as a data URL.", examples=[PICTURE])
 
 
 class OldAnswer(Schema):
-    captcha: str = Field("", max_length=512)
-    value: str = Field("", max_length=100)
+    captcha: str = Field("", max_length=512, description="The token that came with the picture.", examples=[TOKEN])
+    value: str = Field("", max_length=100, description="What the visitor typed.", examples=["eaATOM"])
 
 
 class OldVerdict(Schema):
-    test: bool
+    test: bool = Field(description="Whether the controls were typed right.", examples=[True])
 
 
 class OldMessage(Schema):
-    message: str
+    message: str = Field(description="What happened and what to do.")

@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import NinjaAPI, Query, Router, Status
 from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
+from ninja.types import DictStrAny
 
 from drcaptcha.api import schemas
 from drcaptcha.api.clients import address_of
@@ -16,7 +18,18 @@ from drcaptcha.errors import ChallengeError, DrCaptchaError, NotReady
 from drcaptcha.learning import registry
 from drcaptcha.sites.models import Site
 
+
+class JsonParser(Parser):
+    """Reads JSON that is called so. A page of another site can send text from its visitors' browsers, but not JSON."""
+
+    def parse_body(self, request: HttpRequest) -> DictStrAny:
+        if request.content_type != "application/json":
+            raise ValueError("not JSON")
+        return super().parse_body(request)
+
+
 api = NinjaAPI(
+    parser=JsonParser(),
     title="DrCaptcha",
     version="1",
     description="Challenges of handwritten characters, their answers, and predictions.",
@@ -121,7 +134,8 @@ def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 @api.exception_handler(HttpError)
 def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     """Answer what the framework refuses, such as a body that is not JSON."""
-    return _error(request, HTTPStatus(error.status_code), "bad-request", str(error))
+    message = "Send JSON, with Content-Type: application/json." if error.status_code == 400 else str(error)
+    return _error(request, HTTPStatus(error.status_code), "bad-request", message)
 
 
 def _error(request: HttpRequest, status: HTTPStatus, code: str, message: str) -> HttpResponse:

@@ -63,7 +63,7 @@ class Attempt(models.Model):
     site = models.ForeignKey(Site, on_delete=models.CASCADE)
     source = models.ForeignKey(Source, on_delete=models.PROTECT)
     passed = models.BooleanField()
-    created = models.DateTimeField()
+    created = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
         return "passed" if self.passed else "failed"

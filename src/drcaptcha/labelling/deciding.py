@@ -5,6 +5,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, State
 from drcaptcha.labelling.models import Decision
 from handwriting.alphabet import ALPHABETS
@@ -33,10 +34,10 @@ def set_label(glyph: Glyph, label: str, *, reason: str, now: datetime) -> None:
     """Set a label by hand, which makes the glyph a control; an empty label takes it away.
 
     Raises:
-        ValueError: the label is not a character of the alphabet.
+        NotPossible: the label is not a character of the alphabet.
     """
     if label and ALPHABETS[settings.DRCAPTCHA_ALPHABET].class_of(label) is None:
-        raise ValueError(f"{label!r} is not a character of the alphabet {settings.DRCAPTCHA_ALPHABET}.")
+        raise NotPossible(f"{label!r} is not a character of the alphabet {settings.DRCAPTCHA_ALPHABET}.")
     _move(glyph, label, State.CONTROL if label else State.UNKNOWN, reason, now)
 
 

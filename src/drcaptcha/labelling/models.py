@@ -48,7 +48,7 @@ class Decision(models.Model):
     before = models.CharField(max_length=1, blank=True)
     after = models.CharField(max_length=1, blank=True)
     reason = models.CharField(max_length=200)
-    created = models.DateTimeField()
+    created = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
         return f"{self.before or '–'} → {self.after or '–'}"

@@ -40,7 +40,7 @@ MOST_LOST = 0.01
 class Plan:
     """What to train. Names of architectures, in order; ``subset`` takes that many training glyphs at random."""
 
-    networks: tuple[str, ...] = ("compact", "slim")
+    networks: tuple[str, ...] = ("compact",)
     epochs: int = 8
     batch_size: int = 128
     subset: int | None = None

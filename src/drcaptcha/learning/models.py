@@ -4,9 +4,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
+
+from handwriting.ensembles import normalise
 
 
 def network_folder(network: "Network", filename: str) -> str:
@@ -53,9 +56,9 @@ class Ensemble(models.Model):
     def normalize(self) -> None:
         """Scale the weights so that they sum to one; all zero become equal."""
         memberships = list(self.memberships.all())
-        total = math.fsum(member.weight for member in memberships)
-        for member in memberships:
-            member.weight = member.weight / total if total else 1 / len(memberships)
+        shares = normalise(np.array([member.weight for member in memberships]))
+        for member, share in zip(memberships, shares.tolist(), strict=True):
+            member.weight = share
         Membership.objects.bulk_update(memberships, ["weight"])
 
     @staticmethod

@@ -7,6 +7,7 @@ the task that uses it.
 import logging
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django_tasks import task
@@ -17,6 +18,9 @@ from drcaptcha.learning.models import Ensemble, Run
 
 PACE = 1.0
 """Least seconds between two notes of progress: a batch takes far less, and each note is a write."""
+
+SILENCE = timedelta(minutes=10)
+"""After so long without a note nobody is working on a run any more."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +37,12 @@ def queue_evaluation(ensemble: Ensemble) -> Run:
     run = Run.objects.create(kind="evaluation", ensemble=ensemble)
     evaluate.enqueue(run.pk)
     return run
+
+
+def give_up_orphans(now: datetime) -> int:
+    """Mark the runs of which nothing was heard for long as failed, and return their number: their worker is gone."""
+    silent = Run.objects.filter(state=Run.State.RUNNING, updated__lt=now - SILENCE)
+    return silent.update(state=Run.State.FAILED, line="The worker ended before the run did. Start it again.")
 
 
 @task()

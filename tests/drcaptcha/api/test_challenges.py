@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from collections.abc import Callable
 
 import pytest
@@ -159,3 +160,10 @@ def test_the_api_is_described(client: Client) -> None:
     assert document["openapi"].startswith("3.")
     assert {"/api/v1/challenges", "/api/v1/answers", "/api/v1/predictions"} <= set(document["paths"])
     assert {"/api/get-captcha", "/api/test-captcha"} <= set(document["paths"])
+
+
+def test_another_sites_page_can_not_answer_for_its_visitors(client: Client, make_captcha: MakeCaptcha) -> None:
+    body = json.dumps({"challenge": token_of(make_captcha()), "answer": "eaATOM"})
+    response = client.post("/api/v1/answers", body, content_type="text/plain")
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "bad-request")
+    assert not Vote.objects.exists()

@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, State
 from drcaptcha.labelling import voting
 from drcaptcha.labelling.deciding import set_label
@@ -70,5 +71,5 @@ def test_an_administrator_sets_a_label_and_takes_it_back(make_glyph: MakeGlyph, 
 
 
 def test_an_administrator_can_not_set_what_is_no_character(make_glyph: MakeGlyph, now: datetime) -> None:
-    with pytest.raises(ValueError, match="not a character"):
+    with pytest.raises(NotPossible, match="not a character"):
         set_label(make_glyph(), "?", reason="slip", now=now)

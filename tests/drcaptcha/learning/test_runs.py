@@ -1,7 +1,9 @@
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from drcaptcha.learning import tasks
 from drcaptcha.learning.models import Ensemble, Network, Run
@@ -51,3 +53,13 @@ def test_a_fault_is_told_and_goes_to_the_log(caplog: pytest.LogCaptureFixture) -
     run.refresh_from_db()
     assert run.state == Run.State.FAILED
     assert "colour" in run.line
+
+
+def test_a_run_whose_worker_is_gone_is_given_up(db: None) -> None:
+    now = timezone.now()
+    gone, alive = (Run.objects.create(kind="training", state=Run.State.RUNNING) for _ in range(2))
+    Run.objects.filter(pk=gone.pk).update(updated=now - tasks.SILENCE - timedelta(seconds=1))
+    assert tasks.give_up_orphans(now) == 1
+    gone.refresh_from_db()
+    alive.refresh_from_db()
+    assert (gone.state, alive.state) == (Run.State.FAILED, Run.State.RUNNING)

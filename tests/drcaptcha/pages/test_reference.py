@@ -42,7 +42,8 @@ def test_examples_are_made_of_their_parts(endpoints: dict[str, Endpoint]) -> Non
 
 def test_the_lines_to_copy_name_this_server(endpoints: dict[str, Endpoint]) -> None:
     assert endpoints["/api/v1/predictions"].curl == f"curl {ORIGIN}/api/v1/predictions -F image=@letter.png"
-    assert endpoints["/api/test-captcha"].curl == f"curl '{ORIGIN}/api/test-captcha?captcha=...&value=...'"
+    query = "captcha=gAAAAABrAzAptjwMnp8I&value=eaATOM"
+    assert endpoints["/api/test-captcha"].curl == f"curl '{ORIGIN}/api/test-captcha?{query}'"
     assert '-d \'{"challenge": ' in endpoints["/api/v1/answers"].curl
 
 

@@ -11,9 +11,11 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
+from django.utils import timezone
 
 from drcaptcha.challenges.models import Captcha
 from drcaptcha.glyphs.models import DataSet, Glyph
+from drcaptcha.learning import tasks
 from drcaptcha.learning.models import Network
 from handwriting.formats import starter
 
@@ -45,6 +47,7 @@ class Command(BaseCommand):
         if not Captcha.objects.exists():
             with self._step("Filling the pool of captchas"):
                 call_command("generatecaptchas", POOL)
+        tasks.give_up_orphans(timezone.now())
         self._make_administrator()
         port = os.environ.get("PORT", "8000")
         self.stdout.write(

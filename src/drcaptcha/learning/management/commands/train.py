@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--networks",
-            default="compact,slim",
+            default="compact",
             help=f"names between commas, of {', '.join(NAMES)} (default: %(default)s)",
         )
         parser.add_argument(

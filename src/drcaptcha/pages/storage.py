@@ -1,0 +1,9 @@
+"""How static files are stored: under names that change with their content, so that browsers may keep them for ever."""
+
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+
+class StaticFiles(CompressedManifestStaticFilesStorage):
+    """WhiteNoise's storage, which here also renames the modules that modules import."""
+
+    support_js_module_import_aggregation = True
