@@ -30,13 +30,6 @@ class PictureRejected(BadRequest):
     message = "This is not a picture of a character."
 
 
-class TooLarge(BadRequest):
-    """The request carries more than the endpoint takes."""
-
-    code = "too-large"
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-
-
 class UnknownSite(DrCaptchaError):
     """No site has this site key."""
 

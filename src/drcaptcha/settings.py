@@ -27,14 +27,14 @@ if "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("DRCAPTCHA_HOSTS must name hosts; * would let anyone forge the address of this server.")
 ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
 HTTPS = env.flag("DRCAPTCHA_HTTPS") or (PRODUCTION and not env.text("DRCAPTCHA_HTTPS"))
-CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS] if HTTPS else []
+CSRF_TRUSTED_ORIGINS = [f"https://{'*' * host.startswith('.')}{host}" for host in ALLOWED_HOSTS] if HTTPS else []
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 # What DrCaptcha does; each name here has its line in the README's table.
 DRCAPTCHA_EMNIST = env.text("DRCAPTCHA_EMNIST")
-DRCAPTCHA_ALPHABET = env.choice("DRCAPTCHA_ALPHABET", "balanced", ("balanced", "byclass", "letters", "digits"))
+DRCAPTCHA_ALPHABET = env.choice("DRCAPTCHA_ALPHABET", "balanced", ("balanced", "byclass"))
 DRCAPTCHA_AGREEMENT = env.number("DRCAPTCHA_AGREEMENT", 2, least=1)
 DRCAPTCHA_MIN_CONTROLS = env.number("DRCAPTCHA_MIN_CONTROLS", 500, least=4)
 DRCAPTCHA_POOL = env.number("DRCAPTCHA_POOL", 1000)
@@ -98,12 +98,14 @@ TEMPLATES = [
     },
 ]
 
+DATABASE_URL = env.text("DATABASE_URL")
 DATABASES = {
-    "default": dj_database_url.parse(
-        env.text("DATABASE_URL", f"sqlite:///{STATE / 'drcaptcha.sqlite3'}"),
-        conn_max_age=600,
-        conn_health_checks=True,
-    ),
+    "default": (
+        dj_database_url.parse(DATABASE_URL)
+        if DATABASE_URL
+        else {"ENGINE": "django.db.backends.sqlite3", "NAME": STATE / "drcaptcha.sqlite3"}
+    )
+    | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True},
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {

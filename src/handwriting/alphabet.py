@@ -89,10 +89,4 @@ BYCLASS = Alphabet(
 )
 """The 62 classes of EMNIST ByClass; cases that people can't tell apart are look-alikes here."""
 
-LETTERS = Alphabet("letters", tuple(ascii_uppercase), _merge(ascii_lowercase), ("IL",))
-"""The 26 classes of EMNIST Letters, which joins the two cases of every letter."""
-
-DIGITS = Alphabet("digits", tuple(digits))
-"""The ten classes of EMNIST Digits and MNIST."""
-
-ALPHABETS = {alphabet.name: alphabet for alphabet in (BALANCED, BYCLASS, LETTERS, DIGITS)}
+ALPHABETS = {alphabet.name: alphabet for alphabet in (BALANCED, BYCLASS)}

@@ -8,6 +8,7 @@ steps before that are ours: they find the ink on whatever paper or canvas it sta
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,9 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps
 SIDE = 28
 MARGIN = 2
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-MOST_PIXELS = 25_000_000
+MOST_PIXELS = 10_000_000
+MOST_PIXELS_OF_JPEG = 25_000_000
+"""A JPEG is decoded at a lower resolution, so a large photograph costs no more memory than a small picture."""
 LONGEST = 640
 """Pixels to which the longer side of a picture is reduced before it is examined."""
 
@@ -39,6 +42,8 @@ _BLANK = "The picture is blank: draw one character, in a colour that stands out.
 
 Floats = NDArray[np.float32]
 
+_DECODING = Lock()
+
 
 class PictureError(ValueError):
     """The picture can't be read as one character; the message tells its sender why."""
@@ -51,7 +56,10 @@ def read(picture: bytes | Path) -> NDArray[np.uint8]:
     when the path can't be read.
     """
     data = picture.read_bytes() if isinstance(picture, Path) else picture
-    return prepare(_grey(_decode(data)))
+    # One picture at a time, so that many large ones at once cost the memory of one.
+    with _DECODING:
+        image = _decode(data)
+    return prepare(_grey(image))
 
 
 def prepare(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -75,7 +83,8 @@ def _decode(data: bytes) -> Image.Image:
     """Open and decode a picture, no longer side over LONGEST, as RGB, RGBA or floating point grey."""
     try:
         image: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
-        small_enough = image.width * image.height <= MOST_PIXELS
+        most = MOST_PIXELS_OF_JPEG if image.format == "JPEG" else MOST_PIXELS
+        small_enough = image.width * image.height <= most
         if small_enough:
             image.draft(None, (LONGEST, LONGEST))
             image.load()
@@ -85,16 +94,21 @@ def _decode(data: bytes) -> Image.Image:
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes.
         raise PictureError(f"This is not a picture that can be read; send one of {', '.join(FORMATS)}.") from error
     if not small_enough:
-        raise PictureError(f"The picture is too large: send one of at most {MOST_PIXELS // 1_000_000} million pixels.")
+        raise PictureError(
+            f"The picture is too large: send one of at most {MOST_PIXELS // 1_000_000} million pixels, "
+            f"or a JPEG of at most {MOST_PIXELS_OF_JPEG // 1_000_000} million."
+        )
     return image
 
 
 def _uniform(image: Image.Image) -> Image.Image:
     size = _reduced(image.width, image.height)
     if image.mode.startswith(("I", "F")):
-        levels = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+        levels = np.array(image, np.float32)
+        np.nan_to_num(levels, copy=False, posinf=0, neginf=0)
+        levels = np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.BOX))
         spread = max(float(levels.max() - levels.min()), 1e-6)
-        return Image.fromarray(255 * ((levels - levels.min()) / spread)).resize(size, Image.Resampling.BOX)
+        return Image.fromarray(255 * ((levels - levels.min()) / spread))
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     return ImageOps.exif_transpose(image.resize(size, Image.Resampling.BOX, reducing_gap=2))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handwriting.alphabet import ALPHABETS, BALANCED, BYCLASS, LETTERS, Alphabet
+from handwriting.alphabet import ALPHABETS, BALANCED, BYCLASS, Alphabet
 
 ALPHABET = st.sampled_from(sorted(ALPHABETS)).map(ALPHABETS.__getitem__)
 
@@ -35,10 +35,6 @@ def test_look_alikes_pass_for_each_other(alphabet: Alphabet, group: str) -> None
 @pytest.mark.parametrize("pair", ["aA", "eE", "O8", "1J", "qa", "Qq", "B8", "nN"])
 def test_what_people_can_tell_apart_does_not_pass(pair: str) -> None:
     assert not BALANCED.alike(*pair)
-
-
-def test_letters_joins_every_case() -> None:
-    assert {LETTERS.class_of(c) for c in "aA"} == {"A"}
 
 
 @given(ALPHABET, st.characters(), st.characters())

@@ -1,14 +1,12 @@
 """Pictures as they arrive in requests."""
 
 import base64
-import binascii
 import json
 
 import numpy as np
-from django.conf import settings
 from django.http import HttpRequest
 
-from drcaptcha.errors import BadRequest, PictureRejected, TooLarge
+from drcaptcha.errors import BadRequest, PictureRejected
 from handwriting import preprocessing
 
 
@@ -16,12 +14,9 @@ def glyph_of(request: HttpRequest) -> np.ndarray:
     """Return the picture that a request carries as a glyph, ``uint8`` of shape (28, 28).
 
     Raises:
-        TooLarge: the request is larger than a picture has to be.
         BadRequest: the request carries no picture.
         PictureRejected: what it carries can't be read as a picture of a character.
     """
-    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        raise TooLarge(f"A picture may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20} MB at most.")
     try:
         return preprocessing.read(_picture_of(request))
     except preprocessing.PictureError as error:
@@ -35,9 +30,11 @@ def _picture_of(request: HttpRequest) -> bytes:
         if upload is None:
             raise BadRequest("Send the picture as the multipart field 'image'.")
         return bytes(upload.read())
+    if request.content_type != "application/json":
+        raise BadRequest("Send JSON {\"image\": data URL} as application/json, or the multipart field 'image'.")
     try:
         image = json.loads(request.body)["image"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadRequest("Send JSON {\"image\": data URL}, or the multipart field 'image'.") from error
     return _decode(image)
 
@@ -48,5 +45,5 @@ def _decode(url: object) -> bytes:
         raise PictureRejected("'image' must be a data URL, such as data:image/png;base64,…")
     try:
         return base64.b64decode(payload, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise PictureRejected("The data URL holds broken base64.") from error

@@ -16,7 +16,9 @@ class Error(Schema):
 
 
 class ChallengeRequest(Schema):
-    sitekey: str | None = Field(None, max_length=64, description="The site that asks; the service's own where absent.")
+    sitekey: str | None = Field(
+        None, max_length=64, pattern=r"^[\w-]*$", description="The site that asks; the service's own where absent."
+    )
 
 
 class ChallengeIssued(Schema):
@@ -24,7 +26,7 @@ class ChallengeIssued(Schema):
         description="Sealed token that stands for the challenge; send it back with the answer.", examples=[TOKEN]
     )
     image: str = Field(description="The picture, as a data URL.", examples=[PICTURE])
-    length: int = Field(description="How many characters it shows.", examples=[7])
+    length: int = Field(description="How many characters it shows.", examples=[6])
     expires_in: int = Field(description="Seconds in which it can be answered.", examples=[300])
 
 
@@ -57,8 +59,8 @@ class OldCaptcha(Schema):
 
 
 class OldAnswer(Schema):
-    captcha: str = Field("", max_length=512, description="The token that came with the picture.", examples=[TOKEN])
-    value: str = Field("", max_length=100, description="What the visitor typed.", examples=["eaATOM"])
+    captcha: str = Field("", description="The token that came with the picture.", examples=[TOKEN])
+    value: str = Field("", description="What the visitor typed.", examples=["eaATOM"])
 
 
 class OldVerdict(Schema):

@@ -85,7 +85,7 @@ def import_folder(
         _convert((picture.path for picture in pictures), folder, converted, progress)
         chunks = _converted_chunks(converted, labels, "test" if split == Split.TEST else "train")
         classes = len(set(labels.tolist()) - {""})
-        data_set = _data_set(slugify(name or folder.resolve().name) or "pictures")
+        data_set = _data_set(slugify(name or folder.resolve().name)[:100] or "pictures")
         return _add(data_set, chunks, classes, now=now, rng=rng, progress=lambda _: None)
 
 

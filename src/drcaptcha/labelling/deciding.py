@@ -25,8 +25,8 @@ def decide(glyph: Glyph, now: datetime) -> None:
     known = [(source, answer) for source, answer in votes if answer]
     label = agreement(known, settings.DRCAPTCHA_AGREEMENT) or ""
     sources = len({source for source, answer in known if answer == label})
-    reason = f"{sources} sources agree" if label else "the votes no longer agree"
-    _move(glyph, label, State.ACCEPTED if label else State.UNKNOWN, f"{reason} ({len(votes)} votes)", now)
+    reason = f"sources that agree: {sources}" if label else "the votes no longer agree"
+    _move(glyph, label, State.ACCEPTED if label else State.UNKNOWN, f"{reason}; votes: {len(votes)}", now)
 
 
 @transaction.atomic

@@ -216,6 +216,13 @@ class MembershipInline(TabularInline[Membership, Ensemble]):
             db_field, request, form_class=NetworkChoice, queryset=networks, **kwargs
         )
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Name each field for those who can't see the column that it stands in."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs["aria-label"] = str(db_field.verbose_name).capitalize()
+        return field
+
 
 class EvaluationInline(LogInline[Evaluation, Ensemble]):
     """What an ensemble was worth, each time that it was judged."""
@@ -389,7 +396,7 @@ class RunAdmin(FollowsRuns, Log[Run]):
             raise PermissionDenied
         run = get_object_or_404(Run, pk=pk)
         news = timesince(run.updated)
-        return JsonResponse({"state": run.state, "done": run.done, "line": run.line, "news": news})
+        return JsonResponse({"state": run.state, "done": run.done, "line": run.line, "news": news, "ended": run.ended})
 
     @admin.display(description="run", ordering="pk")
     def name(self, run: Run) -> str:

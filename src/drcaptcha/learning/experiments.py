@@ -32,6 +32,8 @@ except ModuleNotFoundError as missing:
         "Install it with: pip install 'drcaptcha[train]'"
     ) from missing
 
+MOST_SEEDS = 2**31
+
 MOST_LOST = 0.01
 """How much accuracy on the validation glyphs a network may lose to 8-bit numbers and still be served in them."""
 
@@ -53,8 +55,8 @@ class Plan:
             raise NotPossible(f"There is no network {', '.join(unknown)}. There are: {', '.join(NAMES)}.")
         if not self.networks:
             raise NotPossible(f"Name at least one network. There are: {', '.join(NAMES)}.")
-        if self.epochs < 1 or self.batch_size < 1 or self.seed < 0:
-            raise NotPossible("Epochs and batch size must be at least 1, and the seed at least 0.")
+        if self.epochs < 1 or self.batch_size < 1 or not 0 <= self.seed < MOST_SEEDS:
+            raise NotPossible(f"Epochs and batch size must be at least 1, the seed from 0 to {MOST_SEEDS - 1}.")
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ class _Material:
 def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> Ensemble:
     """Train the networks of ``plan`` and store each as it is finished; then store and evaluate their ensemble.
 
-    Ctrl-C ends the training, not the work: the networks that were finished still become an ensemble. With none
-    finished KeyboardInterrupt goes on to the caller.
+    Ctrl-C, or a worker that is told to stop, ends the training, not the work: the networks that were finished still
+    become an ensemble. With none finished the interruption goes on to the caller.
 
     Raises:
         NotPossible: there are no labelled glyphs to learn from or none to judge by.
@@ -93,7 +95,7 @@ def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> 
     try:
         for position in range(len(plan.networks)):
             finished.append(_train_one(plan, position, material, now, progress))  # noqa: PERF401 -- Kept one by one.
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         if not finished:
             raise
     progress(Step(1, "evaluating the ensemble"))
@@ -134,7 +136,7 @@ def _train_one(plan: Plan, position: int, material: _Material, now: datetime, pr
 def _export(trained: training.Trained, learning: Examples, alphabet: Alphabet, folder: Path) -> Path:
     """Write the file that will serve: in 8-bit numbers, unless those cost accuracy on the validation glyphs."""
     plain, small = folder / "float.onnx", folder / "int8.onnx"
-    kept, held = training.hold_out(len(learning))
+    kept, held = (indices.numpy() for indices in training.hold_out(len(learning)))
     export(trained.network, plain)
     quantise(plain, small, learning.glyphs[kept[:CALIBRATION]])
     validation = Examples(learning.glyphs[held], learning.labels[held])

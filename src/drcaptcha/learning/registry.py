@@ -6,11 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from django.conf import settings
 from django.db.models import OuterRef, Subquery
 from numpy.typing import NDArray
 
 from drcaptcha.errors import NotReady
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
+from handwriting.alphabet import ALPHABETS
 from handwriting.ensembles import combine
 from handwriting.inference import Classifier, InferenceError, guesses
 
@@ -54,10 +56,25 @@ def predict(glyph: NDArray[np.uint8], top: int = 3) -> list[tuple[str, float]]:
 
 
 def best() -> Ensemble | None:
-    """Return the ensemble whose latest evaluation is the highest, of equals the newer; None where none has one."""
+    """Return the ensemble whose latest evaluation is the highest, of equals the newer; None where none has one.
+
+    Only what can be compared is: ensembles of the alphabet in use, judged by as many test glyphs as the one that was
+    judged last. After an import has brought test glyphs, an older ensemble has to be evaluated again to be chosen.
+    """
     latest = Evaluation.objects.filter(ensemble=OuterRef("pk")).order_by("-created", "-pk")
-    judged = Ensemble.objects.annotate(accuracy=Subquery(latest.values("accuracy")[:1])).exclude(accuracy=None)
-    return judged.filter(memberships__isnull=False).distinct().order_by("-accuracy", "-pk").first()
+    classes = "".join(ALPHABETS[settings.DRCAPTCHA_ALPHABET].classes)
+    judged = (
+        Ensemble.objects.filter(networks__classes=classes)
+        .annotate(
+            judged=Subquery(latest.values("created")[:1]),
+            accuracy=Subquery(latest.values("accuracy")[:1]),
+            test_size=Subquery(latest.values("test_size")[:1]),
+        )
+        .exclude(judged=None)
+        .distinct()
+    )
+    last = judged.order_by("-judged", "-pk").first()
+    return last and judged.filter(test_size=last.test_size).order_by("-accuracy", "-pk").first()
 
 
 def committee(ensemble: Ensemble, *, threads: int = 1) -> Committee:

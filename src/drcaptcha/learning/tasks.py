@@ -90,7 +90,10 @@ def _follow(key: int, work: Callable[[Run], str]) -> None:
     except DrCaptchaError as fault:
         _log.warning("%s was not possible: %s", run, fault.message)
         _note(run, state=Run.State.FAILED, line=fault.message)
-    except BaseException as fault:
+    except (SystemExit, KeyboardInterrupt):
+        _note(run, state=Run.State.FAILED, line="The server was stopped before the run ended. Start it again.")
+        raise
+    except Exception as fault:
         _note(run, state=Run.State.FAILED, line=f"{type(fault).__name__}: {fault}")
         raise
     else:

@@ -5,6 +5,7 @@ and labels and a mapping in text, or one MATLAB file; they lie in a folder, in i
 The pictures are stored transposed and come out upright.
 """
 
+import codecs
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -261,7 +262,11 @@ class _Mapping:
         with reading(file) as stream:
             text = stream.read(_MOST_MAPPING_BYTES)
         try:
-            rows = [[int(word) for word in line.split()] for line in text.decode("ascii").splitlines() if line.strip()]
+            rows = [
+                [int(word) for word in line.split()]
+                for line in text.removeprefix(codecs.BOM_UTF8).decode("ascii").splitlines()
+                if line.strip()
+            ]
         except ValueError as fault:
             raise DamagedError(file.name, "is not a table of numbers", RENEW) from fault
         return cls.of_rows(file, rows)

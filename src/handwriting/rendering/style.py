@@ -19,10 +19,10 @@ class Style:
 
     zoom: tuple[float, float] = (1.4, 1.68)
     stretch: tuple[float, float] = (0.9, 1.12)
-    rotation: tuple[float, float] = (-11.0, 11.0)
+    rotation: tuple[float, float] = (-8.0, 8.0)
     """Degrees."""
-    shear: tuple[float, float] = (-0.2, 0.2)
-    gap: tuple[float, float] = (-2.0, 3.5)
+    shear: tuple[float, float] = (-0.15, 0.15)
+    gap: tuple[float, float] = (-1.0, 4.0)
     """Room between the ink of neighbours; negative where they overlap."""
     wander: float = 4.0
     """How far the middle of a glyph strays from the middle of the picture."""
@@ -35,7 +35,7 @@ class Style:
 
     scribbles: tuple[int, int] = (1, 2)
     """Fewest and most strokes that cross the picture."""
-    scribble_width: tuple[float, float] = (1.3, 1.9)
+    scribble_width: tuple[float, float] = (1.0, 1.5)
 
     grain: int = 7
     """Grey levels by which neighbouring pixels of the paper differ."""

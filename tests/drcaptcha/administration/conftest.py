@@ -14,6 +14,7 @@ from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.labelling.models import Role, Source, Vote
 from drcaptcha.learning.models import Ensemble, Membership, Network
 from drcaptcha.sites.models import Site
+from handwriting.alphabet import BALANCED
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -76,7 +77,9 @@ def make_network(db: None, settings: Settings, tmp_path: Path, now: datetime) ->
     """Store a network with its files."""
     settings.MEDIA_ROOT = tmp_path
 
-    def make(architecture: str = "compact", *, classes: str = "AB1", accuracy: float = 0.875) -> Network:
+    def make(
+        architecture: str = "compact", *, classes: str = "".join(BALANCED.classes), accuracy: float = 0.875
+    ) -> Network:
         network = Network(
             architecture=architecture,
             classes=classes,

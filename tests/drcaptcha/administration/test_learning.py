@@ -217,7 +217,13 @@ def test_a_run_tells_how_far_it_has_come(reader: Client, newcomer: Client, clien
     run = Run.objects.create(kind="training", state=Run.State.RUNNING, done=0.25, line="slim: epoch 2 of 8")
     address = reverse("admin:learning_run_progress", args=[run.pk])
     answer = reader.get(address)
-    assert answer.json() == {"state": "running", "done": 0.25, "line": "slim: epoch 2 of 8", "news": "0\xa0minutes"}
+    assert answer.json() == {
+        "state": "running",
+        "done": 0.25,
+        "line": "slim: epoch 2 of 8",
+        "news": "0\xa0minutes",
+        "ended": False,
+    }
     assert "no-store" in answer.headers["Cache-Control"]
     page = reader.get(reverse("admin:learning_run_change", args=[run.pk])).content.decode()
     assert f'data-progress="{address}"' in page

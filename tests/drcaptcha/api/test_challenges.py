@@ -167,3 +167,13 @@ def test_another_sites_page_can_not_answer_for_its_visitors(client: Client, make
     response = client.post("/api/v1/answers", body, content_type="text/plain")
     assert (response.status_code, response.json()["error"]["code"]) == (400, "bad-request")
     assert not Vote.objects.exists()
+
+
+@pytest.mark.parametrize("query", [{"captcha": "x" * 600, "value": "y"}, {"captcha": "x", "value": "y" * 600}])
+def test_the_original_api_keeps_its_form_when_asked_too_much(client: Client, query: dict[str, str]) -> None:
+    assert set(client.get("/api/test-captcha", query).json()) == {"message"}
+
+
+@pytest.mark.parametrize("sitekey", ["a\0b", "a b", "é" * 65])
+def test_what_can_not_be_a_site_key_is_refused(client: Client, sitekey: str) -> None:
+    assert post(client, "challenges", {"sitekey": sitekey})[0] == 400

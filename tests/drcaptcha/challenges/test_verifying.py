@@ -99,7 +99,7 @@ def test_two_sources_make_a_label_with_its_reason(make_captcha: MakeCaptcha, now
     assert answer(captcha, "eaATOM", now, "192.0.2.1")
     assert answer(again, "eaATOM", now, "192.0.2.2")
     assert [(glyph.label, glyph.state) for glyph in probes(captcha)] == [("O", State.ACCEPTED), ("M", State.ACCEPTED)]
-    assert probes(captcha)[0].decisions.get().reason == "2 sources agree (2 votes)"
+    assert probes(captcha)[0].decisions.get().reason == "sources that agree: 2; votes: 2"
 
 
 def test_the_original_rule_takes_the_first_answer(make_captcha: MakeCaptcha, now: datetime, settings: Settings) -> None:

@@ -6,7 +6,7 @@ import pytest
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import DataSet, Glyph, Split
 from drcaptcha.learning import examples
-from handwriting.alphabet import BALANCED, DIGITS
+from handwriting.alphabet import BALANCED, Alphabet
 
 RNG = np.random.default_rng
 
@@ -37,7 +37,7 @@ def test_a_label_that_does_not_say_which_class_teaches_nothing(make_glyph: Calla
 
 def test_characters_of_another_alphabet_are_left_out(add_glyphs: Callable[..., None]) -> None:
     add_glyphs(30, split=Split.TEST)
-    assert len(examples.judging(DIGITS)) == 10
+    assert len(examples.judging(Alphabet("digits", tuple("0123456789")))) == 10
 
 
 def test_a_subset_is_chosen_by_seed(add_glyphs: Callable[..., None]) -> None:

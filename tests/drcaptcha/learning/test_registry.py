@@ -2,6 +2,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from drcaptcha.errors import NotReady
 from drcaptcha.glyphs.models import Glyph, Split
@@ -82,3 +83,17 @@ def test_memory_holds_so_many_networks_and_no_more() -> None:
 def test_members_of_different_classes_can_not_decide_together(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="same classes"):
         registry.Committee([Classifier(tmp_path, "AB"), Classifier(tmp_path, "BA")], [1, 1])
+
+
+def test_what_was_judged_by_other_glyphs_is_not_compared(ensemble: Ensemble, now: datetime) -> None:
+    judge(ensemble, 0.99, now + timedelta(hours=1))
+    later = copy(ensemble, "after an import")
+    day = now + timedelta(days=1)
+    Evaluation.objects.create(ensemble=later, accuracy=0.7, created=day, test_size=9000, weights={}, seconds=1)
+    assert registry.best() == later
+
+
+def test_an_ensemble_of_another_alphabet_does_not_serve(ensemble: Ensemble, settings: Settings) -> None:
+    assert registry.best() == ensemble
+    settings.DRCAPTCHA_ALPHABET = "byclass"
+    assert registry.best() is None

@@ -8,13 +8,14 @@ import pytest
 from drcaptcha.glyphs.models import Glyph
 from drcaptcha.learning.models import Ensemble, Membership, Network
 from drcaptcha.pages.figures import Figures
+from handwriting.alphabet import BALANCED
 
 
 @pytest.fixture
 def ensemble(db: None, now: datetime) -> Ensemble:
     network = Network.objects.create(
         architecture="compact",
-        classes="AB",
+        classes="".join(BALANCED.classes),
         folder="one",
         created=now,
         seconds=1,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from handwriting.alphabet import ALPHABETS, BALANCED, BYCLASS, DIGITS
+from handwriting.alphabet import ALPHABETS, BALANCED, BYCLASS, Alphabet
 from handwriting.formats.errors import MissingError
 from handwriting.formats.folders import find_pictures, label_of
 
@@ -34,8 +34,9 @@ def test_a_folder_is_named_by_its_character_or_its_code(name, label):
 
 
 def test_a_character_that_the_alphabet_lacks_is_no_label():
-    assert label_of("A", DIGITS) is None
-    assert label_of("41", DIGITS) is None
+    digits = Alphabet("digits", tuple("0123456789"))
+    assert label_of("A", digits) is None
+    assert label_of("41", digits) is None
 
 
 @pytest.mark.parametrize("alphabet", ALPHABETS.values(), ids=lambda alphabet: alphabet.name)

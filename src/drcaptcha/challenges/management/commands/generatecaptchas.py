@@ -36,8 +36,10 @@ class Command(BaseCommand):
         with tqdm(total=n, unit="captcha", desc="captchas", mininterval=0.5) as bar:
             try:
                 filling.fill(n, now=timezone.now(), rng=np.random.default_rng(seed), progress=bar.update)
-            except DrCaptchaError as error:
-                raise CommandError(error.message) from error
+            except (DrCaptchaError, ValueError) as error:
+                raise CommandError(str(error)) from error
+            except KeyboardInterrupt:
+                raise CommandError("Stopped. The captchas made so far stay in the pool.", returncode=130) from None
         seconds = time.perf_counter() - start
         figures = {"generated": n, "seconds": round(seconds, 3)}
         self.stdout.write(json.dumps(figures) if as_json else f"{n:,} captchas in {seconds:.1f} s.")

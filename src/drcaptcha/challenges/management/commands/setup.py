@@ -16,7 +16,7 @@ from django.utils import timezone
 from drcaptcha.challenges.models import Captcha
 from drcaptcha.glyphs.models import DataSet, Glyph
 from drcaptcha.learning import tasks
-from drcaptcha.learning.models import Network
+from drcaptcha.learning.models import Ensemble
 from handwriting.formats import starter
 
 STARTER = "starter"
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             with self._step("Loading the starter set"), transaction.atomic():
                 call_command("importemnist", starter.FOLDER, split="starter")
                 call_command("removelabels", UNLABELLED)
-        if not Network.objects.exists() and DataSet.objects.filter(name=STARTER).exists():
+        if not Ensemble.objects.exists() and DataSet.objects.filter(name=STARTER).exists():
             with self._step("Training two quick networks"):
                 call_command("train", **TRAINING)
         if not Captcha.objects.exists():

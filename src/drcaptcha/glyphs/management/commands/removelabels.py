@@ -22,10 +22,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print one JSON value.")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        rng = np.random.default_rng(options["seed"])
         try:
+            rng = np.random.default_rng(options["seed"])
             summary = remove_labels(options["count"], keep=settings.DRCAPTCHA_MIN_CONTROLS, rng=rng)
-        except NotPossible as fault:
+        except (NotPossible, ValueError) as fault:
             raise CommandError(str(fault)) from fault
         if options["json"]:
             self.stdout.write(json.dumps(asdict(summary)))

@@ -1,5 +1,6 @@
 """Train networks into an ensemble."""
 
+import sys
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -74,15 +75,12 @@ class Bars:
         title = step.line if batch is None else step.line.split(",")[0]
         if title != self._title:
             self._bar.close()
-            form = None if batch is not None else "{desc}"
-            self._bar = tqdm(
-                total=None if batch is None else batch.batches,
-                desc=title,
-                unit="batch",
-                mininterval=0.5,
-                bar_format=form,
-            )
             self._title = title
+            if batch is None:
+                self._bar = tqdm(disable=True)
+                tqdm.write(title, file=sys.stderr)
+            else:
+                self._bar = tqdm(total=batch.batches, desc=title, unit="batch", mininterval=0.5)
         if batch is not None:
             accuracy = f"{batch.finished[-1].validation_accuracy:.1%}" if batch.finished else "–"
             self._bar.set_postfix_str(

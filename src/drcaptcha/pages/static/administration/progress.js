@@ -1,6 +1,10 @@
-/* Moves the bar of each run that is under way, and shows the page anew when its state has changed. */
+/* Moves the bar of each run that is under way, and shows the page anew when its state has changed, unless
+   somebody is editing it. */
 
 const PAUSE = 1000;
+
+let edited = false;
+document.addEventListener("input", () => (edited = true));
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE));
 
@@ -15,10 +19,12 @@ async function follow(box) {
       const response = await fetch(box.dataset.progress, { headers: { Accept: "application/json" } });
       if (!response.ok || response.redirected) return;
       const run = await response.json();
-      if (run.state !== box.dataset.state) return location.reload();
+      // What somebody is typing into the page is worth more than its latest figures.
+      if (run.state !== box.dataset.state && !edited) return location.reload();
       bar.value = run.done;
       if (news) news.textContent = run.news;
       if (run.line && line.textContent !== run.line) line.textContent = run.line;
+      if (run.ended) return;
     } catch {
       line.textContent = "The server does not answer; still trying.";
     }

@@ -22,6 +22,7 @@ let latest = 0;
 function onDrawn() {
   clearTimeout(pause);
   preview.hidden = true;
+  find("[data-invitation]").hidden = !drawing.empty;
   find("[data-undo]").disabled = find("[data-clear]").disabled = drawing.empty;
   if (drawing.empty) {
     latest += 1;
@@ -45,6 +46,8 @@ async function read(image) {
   } catch (error) {
     if (turn === latest) {
       show([]);
+      preview.hidden = true;
+      find("[data-invitation]").hidden = !drawing.empty;
       say(error.message, { wrong: true });
     }
   }
@@ -54,9 +57,13 @@ function show(guesses) {
   for (const [index, row] of rows.entries()) {
     const guess = guesses[index];
     row.querySelector("[data-character]").textContent = guess?.character ?? "–";
-    row.querySelector("[data-share]").textContent = guess ? percent.format(guess.probability) : "";
+    row.querySelector("[data-share]").textContent = guess ? shareOf(guess) : "";
     row.querySelector("[data-bar]").style.width = `${100 * (guess?.probability ?? 0)}%`;
   }
+}
+
+function shareOf({ probability }) {
+  return probability < 0.001 ? `<${percent.format(0.001)}` : percent.format(probability);
 }
 
 function say(text, { wrong = false } = {}) {

@@ -67,6 +67,7 @@ class ChallengeForm {
     const { elements } = this.#form;
     elements.challenge.value = challenge;
     elements.answer.value = "";
+    elements.answer.minLength = 0;
     elements.answer.maxLength = length;
     elements.answer.disabled = false;
     this.#find("img").src = image;
@@ -84,8 +85,13 @@ class ChallengeForm {
 
   async #check() {
     const { challenge, answer } = this.#form.elements;
+    const typed = answer.value.replace(/\s/gu, "");
+    if (typed.length !== answer.maxLength) {
+      this.#say("message", `The line has ${answer.maxLength} characters, and you typed ${typed.length}.`);
+      return answer.focus();
+    }
     try {
-      const { passed } = await post("/api/v1/answers", { challenge: challenge.value, answer: answer.value });
+      const { passed } = await post("/api/v1/answers", { challenge: challenge.value, answer: typed });
       await (passed ? this.#celebrate() : this.#tryAgain("failed"));
     } catch (error) {
       if (!SPENT.has(error.code)) throw error;
