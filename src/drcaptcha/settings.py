@@ -8,7 +8,6 @@ from django.core.exceptions import ImproperlyConfigured
 from drcaptcha import administration
 from drcaptcha import environment as env
 
-BASE_DIR = Path(__file__).resolve().parent
 STATE = Path(env.text("DRCAPTCHA_STATE", "var")).absolute()
 STATE.mkdir(parents=True, exist_ok=True)
 
@@ -39,7 +38,6 @@ DRCAPTCHA_AGREEMENT = env.number("DRCAPTCHA_AGREEMENT", 2, least=1)
 DRCAPTCHA_MIN_CONTROLS = env.number("DRCAPTCHA_MIN_CONTROLS", 500, least=4)
 DRCAPTCHA_POOL = env.number("DRCAPTCHA_POOL", 1000)
 DRCAPTCHA_CHALLENGE_SECONDS = env.number("DRCAPTCHA_CHALLENGE_SECONDS", 300, least=10)
-DRCAPTCHA_RESPONSE_SECONDS = env.number("DRCAPTCHA_RESPONSE_SECONDS", 120, least=10)
 DRCAPTCHA_PROXIES = env.number("DRCAPTCHA_PROXIES", 0)
 
 INSTALLED_APPS = [
