@@ -1,10 +1,35 @@
-"""What the commands of this app print about an ensemble."""
+"""What the commands of this app share: an ensemble by its number, and its figures in print."""
 
 import json
+from argparse import ArgumentParser
+from datetime import datetime
+from typing import Any
 
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
-from drcaptcha.learning.models import Ensemble
+from drcaptcha.errors import DrCaptchaError
+from drcaptcha.learning.models import Ensemble, Evaluation
+
+
+class EnsembleCommand(BaseCommand):
+    """A command that does something with one ensemble, which ends in an evaluation, and prints its figures."""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("id", type=int, help="number of the ensemble")
+        parser.add_argument("--json", dest="as_json", action="store_true", help="print the figures as one JSON value")
+
+    def handle(self, *, id: int, as_json: bool, **options: Any) -> None:  # noqa: A002
+        ensemble = find_ensemble(id)
+        try:
+            self.act(ensemble, now=timezone.now())
+        except DrCaptchaError as fault:
+            raise CommandError(fault.message) from fault
+        self.stdout.write(report(ensemble, as_json=as_json))
+
+    def act(self, ensemble: Ensemble, *, now: datetime) -> Evaluation:
+        """Do what the command is for."""
+        raise NotImplementedError
 
 
 def find_ensemble(key: int) -> Ensemble:

@@ -1,29 +1,16 @@
 """Judge an ensemble anew."""
 
-from argparse import ArgumentParser
-from typing import Any
+from datetime import datetime
 
-from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
-
-from drcaptcha.errors import DrCaptchaError
 from drcaptcha.learning import scoring
-from drcaptcha.learning.management.figures import find_ensemble, report
+from drcaptcha.learning.management.figures import EnsembleCommand
+from drcaptcha.learning.models import Ensemble, Evaluation
 
 
-class Command(BaseCommand):
+class Command(EnsembleCommand):
     """``evaluateensemble ID``."""
 
     help = "Measure an ensemble on the test glyphs with its present weights, and store the result."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("id", type=int, help="number of the ensemble")
-        parser.add_argument("--json", dest="as_json", action="store_true", help="print the figures as one JSON value")
-
-    def handle(self, *, id: int, as_json: bool, **options: Any) -> None:  # noqa: A002
-        ensemble = find_ensemble(id)
-        try:
-            scoring.evaluate(ensemble, now=timezone.now())
-        except DrCaptchaError as fault:
-            raise CommandError(fault.message) from fault
-        self.stdout.write(report(ensemble, as_json=as_json))
+    def act(self, ensemble: Ensemble, *, now: datetime) -> Evaluation:
+        return scoring.evaluate(ensemble, now=now)
