@@ -1,4 +1,4 @@
-"""Several networks that decide together: weights, and the weighted mean of what the members say."""
+"""Several networks that decide together: weights, the weighted mean of what the members say, and how sure it may be."""
 
 import numpy as np
 import numpy.typing as npt
@@ -34,3 +34,38 @@ def combine(probabilities: Floats, weights: Floats) -> npt.NDArray[np.float64]:
         raise ValueError(f"{len(shares)} weights do not fit probabilities of shape {said.shape}")
     pooled: npt.NDArray[np.float64] = np.tensordot(shares, said, axes=1)
     return pooled
+
+
+def temper(probabilities: Floats, temperature: float) -> npt.NDArray[np.float64]:
+    """Return ``probabilities`` ``(n, classes)`` with their logarithms divided by ``temperature``; above 1 means less sure.
+
+    Guo et al. 2017, https://arxiv.org/abs/1706.04599, applied to what the ensemble says as a whole.
+    """
+    logits = np.log(np.maximum(np.asarray(probabilities, np.float64), 1e-9)) / temperature
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    tempered: npt.NDArray[np.float64] = shares / shares.sum(1, keepdims=True)
+    return tempered
+
+
+def calibrate(probabilities: Floats, labels: npt.NDArray[np.integer]) -> float:
+    """Return the temperature at which ``probabilities`` ``(n, classes)`` make the ``labels`` ``(n,)`` likeliest.
+
+    The glyphs must be such as no member has learned from. The loss has one minimum in the logarithm of the temperature,
+    which a golden-section search finds to a hundredth. Raises ValueError when there is no glyph.
+    """
+    if not len(labels):
+        raise ValueError("calibration needs at least one glyph")
+
+    def loss(log_temperature: float) -> float:
+        tempered = temper(probabilities, float(np.exp(log_temperature)))
+        return -float(np.log(tempered[np.arange(len(labels)), labels] + 1e-12).mean())
+
+    ratio = (5**0.5 - 1) / 2
+    low, high = -1.6, 1.6
+    while high - low > 0.01:
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        if loss(left) < loss(right):
+            high = right
+        else:
+            low = left
+    return float(np.exp((low + high) / 2))

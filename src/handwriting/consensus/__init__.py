@@ -1,5 +1,1 @@
 """From votes to labels."""
-
-from handwriting.consensus.agreement import agreement
-
-__all__ = ["agreement"]

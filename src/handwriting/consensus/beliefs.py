@@ -1,0 +1,148 @@
+"""What a glyph is, given all its votes: one character, two at once, or none that can be read.
+
+The posterior is a function of the votes as a set: their order does not matter, and it can be computed anew at any time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from handwriting.consensus.reading import EASY, Floats, Ints, Reading
+
+CANDIDATES = 4
+"""Two of so many likeliest classes may make up an ambiguous glyph."""
+
+_PAIRS = np.array([(a, b) for a in range(CANDIDATES) for b in range(a + 1, CANDIDATES)])
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Votes as arrays ``(v,)``: the row of the glyph, the answer, the source's honesty in percent.
+
+    Of several votes of one source for one glyph only one may be given.
+    """
+
+    glyph: Ints
+    answer: Ints
+    honesty: Ints
+
+    def __len__(self) -> int:
+        return len(self.glyph)
+
+    def sorted(self) -> "Votes":
+        """Return the same votes in the one order that depends on nothing but themselves."""
+        order = np.lexsort((self.honesty, self.answer, self.glyph))
+        return Votes(self.glyph[order], self.answer[order], self.honesty[order])
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """Posterior probabilities of ``n`` glyphs, which add up to 1 over all three.
+
+    ``clear`` ``(n, K)``: it is this character. ``pairs`` ``(n, p)``: it is both of the two classes that ``first`` and
+    ``second`` ``(n, p)`` name. ``unreadable`` ``(n,)``: it is none.
+    """
+
+    clear: Floats
+    pairs: Floats
+    first: Ints
+    second: Ints
+    unreadable: Floats
+
+    @property
+    def ambiguous(self) -> Floats:
+        """``(n,)``: the probability that a glyph is two characters."""
+        return self.pairs.sum(1)
+
+    @property
+    def top(self) -> Ints:
+        """``(n,)``: the likeliest class."""
+        return self.clear.argmax(1)
+
+    @property
+    def distribution(self) -> Floats:
+        """``(n, K)``: how likely each character is what the writer meant; what is not unreadable adds up to 1."""
+        spread = self.clear.copy()
+        rows = np.arange(len(spread))[:, None]
+        for of in (self.first, self.second):
+            np.add.at(spread, (rows, of), self.pairs / 2)
+        total: Floats = spread / np.maximum(spread.sum(1, keepdims=True), 1e-300)
+        return total
+
+
+def levels(priors: Floats, known: npt.NDArray[np.bool_]) -> Ints:
+    """Return how hard each glyph is, by the largest probability of its prior; 0 where it has none."""
+    return np.where(known, np.where(priors.max(1) >= EASY, 1, 2), 0).astype(np.int64)
+
+
+def believe(prior: Floats, level: Ints, votes: Votes, reading: Reading) -> Beliefs:
+    """Return the posterior of ``n`` glyphs from their ``prior`` ``(n, K)``, ``level`` ``(n,)`` and votes.
+
+    Each vote counts as honesty × confusion + (1 - honesty) × junk. Where two or more votes agree, they may also be
+    lies that were agreed upon, which is why votes of doubtful sources never add up to certainty.
+    """
+    size = prior.shape[1]
+    ordered = votes.sorted()
+    rows, starts = np.unique(ordered.glyph, return_index=True)
+    log_prior = np.log(np.maximum(prior, 1e-9))
+    score = np.zeros((len(prior), size + 1))
+    if len(ordered):
+        said = reading.log_likelihood[ordered.honesty, level[ordered.glyph], ordered.answer]
+        score[rows] = np.add.reduceat(said, starts)
+        _suspect(score, level, ordered, reading)
+    clear = score[:, :-1] + log_prior
+    likeliest = np.argsort(-clear, axis=1, kind="stable")[:, :CANDIDATES]
+    first, second = likeliest[:, _PAIRS[:, 0]], likeliest[:, _PAIRS[:, 1]]
+    pairs = _pair_prior(prior, first, second, reading)
+    if len(ordered):
+        pairs[rows] += _pair_votes(said, starts, first[ordered.glyph], second[ordered.glyph])
+    unreadable = score[:, -1] + np.log(reading.illegibility)
+    return _normalised(clear, pairs, first, second, unreadable)
+
+
+def _suspect(score: Floats, level: Ints, votes: Votes, reading: Reading) -> None:
+    """Raise the score of every class but the one most voted for by the chance that those votes were arranged."""
+    size = score.shape[1] - 1
+    named = votes.answer < size
+    rows, place = np.unique(votes.glyph[named], return_inverse=True)
+    counts = np.zeros((len(rows), size), np.int64)
+    np.add.at(counts, (place, votes.answer[named]), 1)
+    suspects = counts.max(1) >= 2 if len(rows) else np.zeros(0, bool)
+    if not suspects.any():
+        return
+    target = np.full(len(score), -1)
+    target[rows[suspects]] = counts[suspects].argmax(1)
+    seen = target[votes.glyph] >= 0
+    glyph, answer = votes.glyph[seen], votes.answer[seen]
+    hit = (answer == target[glyph]).astype(np.int64)
+    said = reading.log_conspiracy[hit, votes.honesty[seen], level[glyph], answer]
+    some, starts = np.unique(glyph, return_index=True)
+    arranged = np.add.reduceat(said, starts)
+    chance = reading.collusion / size
+    # In place of the score itself for the target: a lie is about what is not true.
+    kept = score[some, target[some]]
+    score[some, :-1] = np.logaddexp(np.log1p(-chance) + score[some, :-1], np.log(chance) + arranged)
+    score[some, target[some]] = kept
+
+
+def _pair_prior(prior: Floats, first: Ints, second: Ints, reading: Reading) -> Floats:
+    """Return the log-prior of each pair: large where people mix the two up and where the prior can't tell them apart."""
+    rows = np.arange(len(prior))[:, None]
+    near = np.sqrt(prior[rows, first] * prior[rows, second]) * reading.affinity[first, second]
+    return np.log(np.maximum(2 * reading.ambiguity * near, 1e-300))
+
+
+def _pair_votes(said: Floats, starts: Ints, first: Ints, second: Ints) -> Floats:
+    """Add up, by glyph, what votes say of pairs: each is read as the one character or the other, evenly."""
+    rows = np.arange(len(said))[:, None]
+    either = np.logaddexp(said[rows, first], said[rows, second]) - np.log(2)
+    added: Floats = np.add.reduceat(either, starts)
+    return added
+
+
+def _normalised(clear: Floats, pairs: Floats, first: Ints, second: Ints, unreadable: Floats) -> Beliefs:
+    largest = np.maximum(clear.max(1), np.maximum(pairs.max(1), unreadable))[:, None]
+    clear, pairs, none = np.exp(clear - largest), np.exp(pairs - largest), np.exp(unreadable[:, None] - largest)
+    total = clear.sum(1, keepdims=True) + pairs.sum(1, keepdims=True) + none
+    return Beliefs(clear / total, pairs / total, first, second, (none / total)[:, 0])

@@ -1,0 +1,195 @@
+"""Looking back over the whole log: who was honest, and how people read, given what all the votes together say.
+
+Expectation and maximisation by turns (Dawid & Skene 1979, https://doi.org/10.2307/2346806), but with one number a source
+in place of a matrix a worker: visitors come too seldom for more. A lie is found where known glyphs were asked, and where
+others, a network's opinion among them, agree on something else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import lgamma
+
+import numpy as np
+import numpy.typing as npt
+
+from handwriting.consensus import honesty
+from handwriting.consensus.beliefs import Beliefs, Votes, believe
+from handwriting.consensus.reading import Floats, Ints, Reading
+
+ROUNDS = 6
+SETTLED = 0.002
+"""Mean change of honesty at which the rounds end."""
+
+CHUNK = 20_000
+"""Glyphs at a time, which bounds the memory."""
+
+_CERTAINTIES = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
+_SAMPLE = 20_000
+_PRIOR_AUDITS = 20.0
+"""Audited votes that the belief in the general honesty before any is worth."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """All votes ``(v,)``, one a source and glyph, in the order of their glyphs.
+
+    ``glyph`` and ``source`` are positions, ``audit`` tells whether the label was known when the vote was asked for,
+    ``weight`` how far its evidence on the source has faded (1: not at all).
+    """
+
+    glyph: Ints
+    answer: Ints
+    source: Ints
+    audit: npt.NDArray[np.bool_]
+    weight: Floats
+
+    def __len__(self) -> int:
+        return len(self.glyph)
+
+
+@dataclass(frozen=True)
+class Hindsight:
+    """What the log says of its sources ``(s,)``, in parts of observations, and of how people read."""
+
+    reading: Reading
+    trust: Floats
+    doubt: Floats
+
+    @property
+    def percent(self) -> Ints:
+        """``(s,)``: the honesty of each source in percent."""
+        return honesty.percent(self.trust, self.doubt, self.reading.honesty, self.reading.certainty)
+
+
+def reestimate(
+    log: Log,
+    prior: npt.NDArray[np.floating],
+    level: Ints,
+    missed: Floats,
+    reading: Reading,
+    *,
+    rounds: int = ROUNDS,
+    progress: Callable[[float], object] = lambda _: None,
+) -> Hindsight:
+    """Return what the whole log says, starting from what ``reading`` holds.
+
+    ``prior`` ``(n, K)`` and ``level`` ``(n,)`` belong to the glyphs, ``missed`` ``(s,)`` is the doubt that missed
+    controls raise. ``progress`` is told the share that is done after each round.
+    """
+    hindsight = Hindsight(reading, np.zeros(len(missed)), missed)
+    for number in range(rounds):
+        before = hindsight.percent
+        hindsight = _round(log, prior, level, missed, hindsight)
+        progress((number + 1) / rounds)
+        if np.abs(hindsight.percent - before).mean() < 100 * SETTLED:
+            break
+    return hindsight
+
+
+def _round(log: Log, prior: npt.NDArray[np.floating], level: Ints, missed: Floats, now: Hindsight) -> Hindsight:
+    """Judge all glyphs by what is believed of the sources, then the sources by what is believed of the glyphs."""
+    reading, percent = now.reading, now.percent
+    size = len(reading.alphabet)
+    honest = np.empty(len(log))
+    sums = _Sums(np.zeros_like(reading.counts), 0.0, 0.0)
+    for start in range(0, len(prior), CHUNK):
+        first, last = np.searchsorted(log.glyph, [start, start + CHUNK])
+        if first == last:
+            continue
+        some = slice(first, last)
+        votes = Votes(log.glyph[some] - start, log.answer[some], percent[log.source[some]])
+        levels = level[start : start + CHUNK]
+        beliefs = believe(np.asarray(prior[start : start + CHUNK], np.float64), levels, votes, reading)
+        honest[some] = share_of_honest(beliefs, levels, votes, reading)
+        sums.add(beliefs, levels, votes, log.audit[some], honest[some])
+    trust, doubt = _evidence(honest, percent[log.source], log, reading, len(missed))
+    checked = log.audit
+    lies = np.bincount(log.answer[checked], 1 - honest[checked], size + 2)
+    general = (_PRIOR_AUDITS * 0.9 + honest[checked].sum()) / (_PRIOR_AUDITS + checked.sum())
+    learned = reading.learned(
+        counts=sums.counts,
+        lies=lies,
+        honesty=float(np.clip(general, 0.3, 0.98)),
+        certainty=_certainty(honest, log, float(general)),
+        **sums.shares(reading),
+    )
+    return Hindsight(learned, trust, doubt + missed)
+
+
+@dataclass
+class _Sums:
+    """What a round adds up over the chunks."""
+
+    counts: Floats
+    ambiguous: float
+    unreadable: float
+    glyphs: int = 0
+
+    def add(self, beliefs: Beliefs, level: Ints, votes: Votes, audit: npt.NDArray[np.bool_], honest: Floats) -> None:
+        """Take in a chunk. How people read is learned where the label was known; what glyphs are, where it was not."""
+        glyph, answer = votes.glyph[audit], votes.answer[audit]
+        np.add.at(self.counts, (level[glyph], slice(None), answer), beliefs.clear[glyph] * honest[audit][:, None])
+        asked = np.unique(votes.glyph[~audit])
+        self.ambiguous += float(beliefs.ambiguous[asked].sum())
+        self.unreadable += float(beliefs.unreadable[asked].sum())
+        self.glyphs += len(asked)
+
+    def shares(self, before: Reading) -> dict[str, float]:
+        """Return the shares of ambiguous and unreadable glyphs, never so small that none could be found any more."""
+        worth = 200.0
+        return {
+            "ambiguity": float(
+                np.clip((worth * before.ambiguity + self.ambiguous) / (worth + self.glyphs), 0.002, 0.3)
+            ),
+            "illegibility": float(
+                np.clip((worth * before.illegibility + self.unreadable) / (worth + self.glyphs), 0.0005, 0.2)
+            ),
+        }
+
+
+def share_of_honest(beliefs: Beliefs, level: Ints, votes: Votes, reading: Reading) -> Floats:
+    """Return ``(v,)``: the probability that each vote was an honest reading, given all votes of its glyph."""
+    by_class = reading.responsibility[votes.honesty, level[votes.glyph], votes.answer]
+    rows = np.arange(len(votes))[:, None]
+    either = np.maximum(by_class[rows, beliefs.first[votes.glyph]], by_class[rows, beliefs.second[votes.glyph]])
+    share: Floats = (
+        np.einsum("vc,vc->v", beliefs.clear[votes.glyph], by_class[:, :-1])
+        + (beliefs.pairs[votes.glyph] * either).sum(1)
+        + beliefs.unreadable[votes.glyph] * by_class[:, -1]
+    )
+    return np.clip(share, 1e-6, 1 - 1e-6)
+
+
+def _evidence(honest: Floats, percent: Ints, log: Log, reading: Reading, sources: int) -> tuple[Floats, Floats]:
+    """Return the trust and the doubt of each source: what its votes say of it, without what was believed before."""
+    before = np.clip(percent / 100, 0.005, 0.995)
+    ratio = honest / (1 - honest) * (1 - before) / before
+    parts = honesty.evidence(ratio, np.ones(len(ratio)), reading.honesty) * log.weight
+    return (
+        np.bincount(log.source, np.maximum(parts, 0), sources),
+        np.bincount(log.source, np.maximum(-parts, 0), sources),
+    )
+
+
+def _certainty(honest: Floats, log: Log, general: float) -> float:
+    """Return how many votes the general honesty is worth for one source: little where some always lie, others never.
+
+    The likeliest of a few values, by the beta-binomial of the audited votes of sources that have several.
+    """
+    checked = log.audit
+    said = np.bincount(log.source[checked], honest[checked])
+    total = np.bincount(log.source[checked])
+    several = np.flatnonzero(total >= 2)[:_SAMPLE]
+    if len(several) < 20:
+        return 1.0
+    right, wrong = np.rint(said[several]), total[several] - np.rint(said[several])
+    pairs, counts = np.unique(np.stack([right, wrong], 1), axis=0, return_counts=True)
+
+    def fit(certainty: float) -> float:
+        a, b = general * certainty, (1 - general) * certainty
+        return sum(
+            count * (lgamma(a + r) + lgamma(b + w) - lgamma(a + b + r + w) + lgamma(a + b) - lgamma(a) - lgamma(b))
+            for (r, w), count in zip(pairs.tolist(), counts.tolist(), strict=True)
+        )
+
+    return max(_CERTAINTIES, key=fit)
