@@ -24,6 +24,18 @@ def number(name: str, default: int, *, least: int = 0) -> int:
     return parsed
 
 
+def share(name: str, default: float, *, least: float) -> float:
+    """Return the variable as a number from ``least`` to just below 1."""
+    value = text(name, str(default))
+    try:
+        parsed = float(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number, not {value!r}.") from None
+    if not least <= parsed < 1:
+        raise ImproperlyConfigured(f"{name} must be at least {least} and less than 1, not {value}.")
+    return parsed
+
+
 def flag(name: str) -> bool:
     """Return whether the variable says yes."""
     value = text(name, "0").lower()

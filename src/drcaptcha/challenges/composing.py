@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,11 +14,16 @@ from drcaptcha.labelling import asking
 from drcaptcha.labelling.models import Role
 from handwriting import rendering
 
+Card = TypeVar("Card")
+
 CONTROLS = (4, 5)
 """Fewest and most controls in a captcha."""
 
-PROBES = (1, 3)
-"""Fewest and most probes in a captcha, as long as there are glyphs to ask about."""
+FREE = (1, 3)
+"""Fewest and most glyphs in a captcha that do not gate, as long as there are glyphs to ask about."""
+
+AUDITED = 0.5
+"""Share of captchas with two such glyphs or more in which one of them is an audit: its label is known."""
 
 
 def compose(count: int, *, now: datetime, rng: np.random.Generator) -> list[Captcha]:
@@ -26,45 +32,60 @@ def compose(count: int, *, now: datetime, rng: np.random.Generator) -> list[Capt
     Raises:
         NotReady: there are too few controls.
     """
+    hands = deal(count, rng)
+    glyphs = Glyph.objects.in_bulk({slot.glyph for hand in hands for slot in hand})
+    return [_picture([glyphs[slot.glyph] for slot in hand], hand, now, rng) for hand in hands]
+
+
+def deal(count: int, rng: np.random.Generator) -> list[list[Slot]]:
+    """Return the slots of ``count`` captchas, those that gate and those that don't in random places.
+
+    Raises:
+        NotReady: there are too few controls.
+    """
     controls = rng.integers(*CONTROLS, endpoint=True, size=count)
-    probes = rng.integers(*PROBES, endpoint=True, size=count)
+    free = rng.integers(*FREE, endpoint=True, size=count)
+    audited = (free > 1) & (rng.random(count) < AUDITED)
     known = draw(Glyph.objects.controls(), max(CONTROLS[1], int(controls.sum())), rng)
     if len(known) < CONTROLS[1]:
         raise NotReady(
             f"A captcha needs {CONTROLS[1]} controls, and {len(known)} glyphs have a label. "
             "Import labelled glyphs with importemnist or importfolder."
         )
-    wanted = asking.choose(int(probes.sum()), rng)
-    glyphs = Glyph.objects.select_related("data_set").in_bulk(known + wanted)
-    hands = zip(_deal(known, controls, rng), _deal(wanted, probes, rng), strict=True)
-    return [_picture([glyphs[pk] for pk in hand], set(asked), now, rng) for asked, hand in _shuffled(hands, rng)]
+    accepts = {glyph.pk: glyph.accepts() for glyph in Glyph.objects.select_related("data_set").filter(pk__in=known)}
+    wanted = asking.choose(int((free - audited).sum()), rng)
+    # Where nothing is left to ask about, there is nobody to catch either.
+    checked = asking.audits(int(audited.sum()), rng) if wanted else []
+    hands = zip(
+        _deal(known, controls, rng), _deal(wanted, free - audited, rng), _deal(checked, audited, rng), strict=True
+    )
+    return [
+        _shuffled([Slot(key, CONTROL, accepts[key]) for key in gates], asked + audit, rng)
+        for gates, asked, audit in hands
+    ]
 
 
-def _deal(glyphs: list[int], sizes: np.ndarray, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Yield a hand of each size. No hand holds a glyph twice; hands share glyphs only where there are too few."""
-    if len(glyphs) >= sizes.sum():
+def _deal(cards: list[Card], sizes: np.ndarray, rng: np.random.Generator) -> Iterator[list[Card]]:
+    """Yield a hand of each size. No hand holds a card twice; hands share cards only where there are too few."""
+    if len(cards) >= sizes.sum():
         for start, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True):
-            yield glyphs[start : start + size]
+            yield cards[start : start + size]
     else:
         for size in sizes:
-            yield list(rng.choice(glyphs, min(size, len(glyphs)), replace=False)) if glyphs else []
+            picked = rng.choice(len(cards), min(size, len(cards)), replace=False) if cards else ()
+            yield [cards[index] for index in picked]
 
 
-def _shuffled(
-    hands: Iterator[tuple[list[int], list[int]]], rng: np.random.Generator
-) -> Iterator[tuple[list[int], list[int]]]:
-    for known, wanted in hands:
-        hand = known + wanted
-        rng.shuffle(hand)
-        yield wanted, hand
+def _shuffled(gates: list[Slot], free: list[tuple[int, Role]], rng: np.random.Generator) -> list[Slot]:
+    """Mix controls and what does not gate; no glyph stands twice."""
+    taken = {slot.glyph for slot in gates}
+    hand = gates + [Slot(key, role.value, "") for key, role in dict(free).items() if key not in taken]
+    rng.shuffle(hand)  # type: ignore[arg-type]
+    return hand
 
 
-def _picture(glyphs: list[Glyph], asked: set[int], now: datetime, rng: np.random.Generator) -> Captcha:
+def _picture(glyphs: list[Glyph], slots: list[Slot], now: datetime, rng: np.random.Generator) -> Captcha:
     picture = rendering.render(np.stack([glyph.array for glyph in glyphs]), rng)
-    slots = [
-        Slot(glyph.pk, Role.PROBE.value, "") if glyph.pk in asked else Slot(glyph.pk, CONTROL, glyph.accepts())
-        for glyph in glyphs
-    ]
     return Captcha(
         picture=picture.data,
         media_type=picture.media_type,

@@ -1,10 +1,11 @@
 """The pool of captchas, and the attempts made on them."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db import models
 
-from drcaptcha.labelling.models import Source
+from drcaptcha.labelling.models import CANT_READ, Source
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import Alphabet
 
@@ -23,6 +24,18 @@ class Slot(NamedTuple):
 
 
 CONTROL = "control"
+
+LEAST_CONTROLS = 4
+"""So many controls have to be read right, at the least."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How the controls of a captcha went, by glyph: read right, or missed (wrongly, or not at all)."""
+
+    right: list[int]
+    missed: list[int]
+    passed: bool
 
 
 class Captcha(models.Model):
@@ -47,13 +60,23 @@ class Captcha(models.Model):
         """The slots from left to right."""
         return [Slot(*row) for row in self.content]
 
-    def judge(self, typed: list[str], alphabet: Alphabet) -> bool:
-        """Tell whether every control was typed right, or as a character that people can't tell from it."""
-        return len(typed) == self.length and all(
-            any(alphabet.alike(right, character) for right in slot.accepts)
-            for slot, character in zip(self.slots, typed, strict=True)
-            if slot.gates
-        )
+    def judge(self, typed: list[str], alphabet: Alphabet) -> Judgement:
+        """Judge what was typed: each control right, or as a character that people can't tell from it.
+
+        One control may be said to be unreadable where there are enough others.
+        """
+        if len(typed) != self.length:
+            return Judgement([], [], passed=False)
+        right, wrong, unread = [], [], []
+        for slot, character in zip(self.slots, typed, strict=True):
+            if not slot.gates:
+                continue
+            if any(alphabet.alike(accepted, character) for accepted in slot.accepts):
+                right.append(slot.glyph)
+            else:
+                (unread if character == CANT_READ else wrong).append(slot.glyph)
+        passed = not wrong and (not unread or (len(unread) == 1 and len(right) >= LEAST_CONTROLS))
+        return Judgement(right, wrong + unread, passed)
 
 
 class Attempt(models.Model):

@@ -8,11 +8,13 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from drcaptcha.challenges.issuing import lifetime
-from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.challenges.models import Attempt, Captcha, Judgement, Slot
 from drcaptcha.challenges.tokens import Purpose, seal, unseal
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
-from drcaptcha.labelling import voting
+from drcaptcha.labelling import tasks, voting
+from drcaptcha.labelling.models import Role, Source
 from drcaptcha.labelling.sources import source_of
+from drcaptcha.labelling.voting import Ballot
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import ALPHABETS
 
@@ -43,13 +45,25 @@ def verify(token: str, answer: str, *, address: str, now: datetime) -> Verdict:
         raise ChallengeExpired
     typed = characters(answer)
     source = source_of(address, site, now)
-    passed = captcha.judge(typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
-    attempt = _take(captcha, Attempt(captcha=captcha, site=site, source=source, passed=passed, created=now))
-    if not passed:
-        return Verdict(passed=False, response=None)
-    votes = {slot.glyph: character for slot, character in zip(captcha.slots, typed, strict=True) if not slot.gates}
-    voting.record(votes, source=source, captcha=captcha.pk, now=now)
-    return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt.pk, site.pk, now))
+    judgement = captcha.judge(typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
+    attempt = _take(captcha, Attempt(captcha=captcha, site=site, source=source, passed=judgement.passed, created=now))
+    voting.record([ballot(captcha.pk, captcha.slots, typed, judgement, source)], now=now)
+    tasks.ask_for_estimate()
+    response = seal(Purpose.RESPONSE, attempt.pk, site.pk, now) if judgement.passed else None
+    return Verdict(judgement.passed, response)
+
+
+def ballot(captcha: int, slots: list[Slot], typed: list[str], judgement: Judgement, source: Source) -> Ballot:
+    """Return what a judged answer tells the labelling: after a fail only how the controls went."""
+    free = [(slot, one) for slot, one in zip(slots, typed, strict=True) if not slot.gates] if judgement.passed else []
+    return Ballot(
+        source,
+        captcha,
+        typed={slot.glyph: one for slot, one in free},
+        roles={slot.glyph: Role(slot.role) for slot, _ in free},
+        right=judgement.right,
+        missed=judgement.missed,
+    )
 
 
 def characters(answer: str) -> list[str]:

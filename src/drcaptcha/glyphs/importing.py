@@ -116,8 +116,8 @@ def _add(
 
 # Django's bulk_create takes three times as long and can't tell how many rows were new.
 _INSERT = """
-    INSERT INTO glyphs_glyph (data_set_id, digest, picture, split, state, label, truth, place, created)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    INSERT INTO glyphs_glyph (data_set_id, digest, picture, split, state, label, given, truth, worth, passes, place, created)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1, 0, %s, %s)
     ON CONFLICT (digest) DO NOTHING
 """
 
@@ -130,7 +130,7 @@ def _insert(data_set: DataSet, chunk: Chunk, now: datetime, rng: np.random.Gener
     for image, label, place in zip(chunk.images, chunk.labels.tolist(), places, strict=True):
         picture = image.tobytes()
         state = State.CONTROL.value if label else State.UNKNOWN.value
-        rows.append((data_set.pk, digest(picture), picture, chunk.part, state, label, label, place, created))
+        rows.append((data_set.pk, digest(picture), picture, chunk.part, state, label, label, label, place, created))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(_INSERT, rows)
         return int(cursor.rowcount)

@@ -39,8 +39,27 @@ class State(models.TextChoices):
     """How far a glyph's label is trusted."""
 
     UNKNOWN = "unknown"
+    """Nobody was heard about it yet."""
+    PROVISIONAL = "provisional"
+    """There are votes, but not enough to accept a label."""
     ACCEPTED = "accepted"
+    """Votes gave it its label."""
     CONTROL = "control"
+    """Its label gates a pass: given with the data set or by hand, or accepted beyond doubt."""
+    DISPUTED = "disputed"
+    """Set aside: two characters at once, or votes that do not agree; a given label that people keep failing."""
+    UNREADABLE = "unreadable"
+    """Set aside: people can't read it."""
+
+
+OPEN = (State.UNKNOWN, State.PROVISIONAL)
+"""The states of glyphs whose label is wanted."""
+
+LABELLED = (State.ACCEPTED, State.CONTROL)
+"""The states of glyphs that have a label."""
+
+SET_ASIDE = (State.DISPUTED, State.UNREADABLE)
+"""The states of glyphs that are not asked about any more, though they have no label."""
 
 
 class GlyphQuerySet(models.QuerySet["Glyph"]):
@@ -51,8 +70,12 @@ class GlyphQuerySet(models.QuerySet["Glyph"]):
         return self.filter(split=Split.TRAIN, state=State.CONTROL)
 
     def unknown(self) -> Self:
-        """Select the glyphs whose label is wanted."""
+        """Select the glyphs about which nobody was heard yet."""
         return self.filter(split=Split.TRAIN, state=State.UNKNOWN)
+
+    def provisional(self) -> Self:
+        """Select the glyphs that have votes, but not enough."""
+        return self.filter(split=Split.TRAIN, state=State.PROVISIONAL)
 
     def accepted(self) -> Self:
         """Select the glyphs whose label comes from votes."""
@@ -70,10 +93,26 @@ class Glyph(models.Model):
     digest = models.BinaryField(max_length=16, unique=True, help_text="BLAKE2b of the picture: one picture, one glyph.")
     picture = models.BinaryField(help_text="28×28 bytes, row by row; bright ink on a dark ground.")
     split = models.CharField(max_length=5, choices=Split)
-    state = models.CharField(max_length=10, choices=State, default=State.UNKNOWN)
+    state = models.CharField(max_length=12, choices=State, default=State.UNKNOWN)
     label = models.CharField(max_length=1, blank=True, default="", help_text="The character that we accept for it.")
+    given = models.CharField(
+        max_length=1,
+        blank=True,
+        default="",
+        help_text="The label that came with the data set or from an administrator.",
+    )
     truth = models.CharField(
         max_length=1, blank=True, default="", help_text="What the data set said: to measure by, never to decide by."
+    )
+    posterior = models.FloatField(
+        null=True, blank=True, help_text="Probability of the label, or of the likeliest character where there is none."
+    )
+    worth = models.FloatField(default=1, help_text="How much one more vote is expected to tell.")
+    passes = models.PositiveIntegerField(
+        default=0, help_text="As a control: how often it was read right by someone who had all other controls right."
+    )
+    heard_from = models.DateTimeField(
+        null=True, blank=True, help_text="Votes before this time do not count: its label was taken away then."
     )
     place = models.PositiveIntegerField(default=random_place, help_text="Where it lies on the wheel of random draws.")
     created = models.DateTimeField(auto_now_add=True)
@@ -88,7 +127,7 @@ class Glyph(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(label="") ^ ~models.Q(state=State.UNKNOWN), name="glyph_labelled_unless_unknown"
+                condition=models.Q(label="") ^ models.Q(state__in=LABELLED), name="glyph_labelled_in_its_state"
             ),
         ]
 

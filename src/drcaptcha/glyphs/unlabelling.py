@@ -1,6 +1,7 @@
 """Labels are taken away again, so that there is something to ask about and a truth to compare with."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from django.db import transaction
@@ -20,17 +21,18 @@ class UnlabelSummary:
 
 
 @transaction.atomic
-def remove_labels(count: int, *, keep: int, rng: np.random.Generator) -> UnlabelSummary:
+def remove_labels(count: int, *, keep: int, now: datetime, rng: np.random.Generator) -> UnlabelSummary:
     """Take the label from ``count`` controls at random and leave at least ``keep``. Their truth stays.
 
-    Test glyphs are never touched, nor labels that votes gave.
+    Test glyphs are never touched, nor labels that votes gave. What visitors said of the glyphs until ``now`` does not
+    count any more.
 
     Raises:
         NotPossible: fewer can be spared; then none is touched.
     """
     if count < 1:
         raise NotPossible("The number of labels to remove must be at least 1.")
-    known = Glyph.objects.controls().exclude(truth="").order_by("pk").values_list("pk", flat=True)
+    known = Glyph.objects.controls().exclude(truth="").exclude(given="").order_by("pk").values_list("pk", flat=True)
     glyphs = np.fromiter(known.iterator(), np.int64)
     spare = max(0, len(glyphs) - keep)
     if count > spare:
@@ -40,5 +42,7 @@ def remove_labels(count: int, *, keep: int, rng: np.random.Generator) -> Unlabel
         )
     chosen = np.sort(rng.choice(glyphs, count, replace=False)).tolist()
     for start in range(0, count, _BATCH):
-        Glyph.objects.controls().filter(pk__in=chosen[start : start + _BATCH]).update(label="", state=State.UNKNOWN)
+        Glyph.objects.controls().filter(pk__in=chosen[start : start + _BATCH]).update(
+            label="", given="", state=State.UNKNOWN, posterior=None, worth=1, heard_from=now
+        )
     return UnlabelSummary(count, len(glyphs) - count)

@@ -1,49 +1,125 @@
-"""Moving a glyph's label, always with a reason."""
+"""Moving labels, always with a reason."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from django.conf import settings
-from django.db import transaction
+import numpy as np
+from django.db import connections, transaction
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, State
+from drcaptcha.labelling.log import alphabet
 from drcaptcha.labelling.models import Decision
-from handwriting.alphabet import ALPHABETS
-from handwriting.consensus import agreement
+from drcaptcha.labelling.weighing import OURS, Weighed, weigh
+
+CLOSE = 1e-6
+"""By how much a stored probability may differ from the one computed without being written again."""
+
+_UPDATE = "UPDATE glyphs_glyph SET label = %s, state = %s, posterior = %s, worth = %s WHERE id = %s"
 
 
-def decide(glyph: Glyph, now: datetime) -> None:
-    """Give a glyph the label that its votes agree on now, or none where they don't.
+@transaction.atomic
+def decide(glyphs: Collection[int], now: datetime, *, rule: str = OURS) -> int:
+    """Let the labels and states of these glyphs follow what is known of them now; return how many moved.
 
-    All votes count, each time anew: a label never outlives the votes that made it. A label that came with the data
-    set or from an administrator is not put to the vote.
+    All votes of a glyph count, each time anew, so a label never outlives what made it, and the same log gives the same
+    labels whenever it is asked.
     """
-    if glyph.state == State.CONTROL:
-        return
-    alphabet = ALPHABETS[settings.DRCAPTCHA_ALPHABET]
-    votes = [(source, alphabet.class_of(typed)) for source, typed in glyph.votes.values_list("source", "typed")]
-    known = [(source, answer) for source, answer in votes if answer]
-    label = agreement(known, settings.DRCAPTCHA_AGREEMENT) or ""
-    sources = len({source for source, answer in known if answer == label})
-    reason = f"sources that agree: {sources}" if label else "the votes no longer agree"
-    _move(glyph, label, State.ACCEPTED if label else State.UNKNOWN, f"{reason}; votes: {len(votes)}", now)
+    lock(glyphs)
+    return apply(weigh(glyphs, rule=rule), now)
+
+
+def lock(glyphs: Collection[int]) -> None:
+    """Hold these rows, in one order: of two answers about one glyph the second sees the first one's vote."""
+    list(Glyph.objects.select_for_update(no_key=True).filter(pk__in=glyphs).order_by("pk").values_list("pk"))
+
+
+def apply(weighed: Weighed, now: datetime) -> int:
+    """Write what has changed, a decision for each move; return the number of moves."""
+    known = weighed.known
+    moved = (weighed.state != known.state) | (weighed.label != known.label)
+    drifted = ~np.isclose(weighed.posterior, known.posterior, rtol=0, atol=CLOSE, equal_nan=True)
+    drifted |= ~np.isclose(weighed.worth, known.worth, rtol=0, atol=CLOSE)
+    changed = np.flatnonzero(moved | drifted)
+    rows = [
+        (
+            str(weighed.label[row]),
+            str(weighed.state[row]),
+            None if np.isnan(weighed.posterior[row]) else float(weighed.posterior[row]),
+            float(weighed.worth[row]),
+            int(known.key[row]),
+        )
+        for row in changed
+    ]
+    if rows:
+        with connections[Glyph.objects.db].cursor() as cursor:
+            cursor.executemany(_UPDATE, rows)
+    Decision.objects.bulk_create(_decision(weighed, int(row), now) for row in np.flatnonzero(moved))
+    return int(moved.sum())
+
+
+def _decision(weighed: Weighed, row: int, now: datetime) -> Decision:
+    known, tally = weighed.known, weighed.tally
+    top = int(weighed.beliefs.top[row]) if known.given[row] < 0 else int(known.given[row])
+    posterior = float(weighed.beliefs.clear[row, top])
+    prior = float(known.prior[row, top]) if known.ensemble[row] or known.given[row] >= 0 else None
+    return Decision(
+        glyph_id=int(known.key[row]),
+        before=str(known.label[row]),
+        after=str(weighed.label[row]),
+        before_state=str(known.state[row]),
+        after_state=str(weighed.state[row]),
+        posterior=posterior,
+        votes=int(tally.votes[row]),
+        sources=int(tally.support[row]),
+        prior=prior,
+        reason=_reason(weighed, row, top, prior),
+        created=now,
+    )
+
+
+def _reason(weighed: Weighed, row: int, top: int, prior: float | None) -> str:
+    name = alphabet().classes[top]
+    beliefs, tally = weighed.beliefs, weighed.tally
+    said = f"{tally.support[row]} of {tally.votes[row]} votes for {name}, each from a source of its own"
+    before = "no opinion of a network" if prior is None else f"{prior:.1%} before any vote"
+    match weighed.state[row]:
+        case State.UNREADABLE:
+            return f"can't be read with {beliefs.unreadable[row]:.1%}; {tally.unreadable[row]} of {tally.votes[row]} say so"
+        case State.DISPUTED if weighed.known.given[row] >= 0:
+            return f"the given label {name} has only {beliefs.clear[row, top]:.1%} left, by those who failed it; {said}"
+        case State.DISPUTED:
+            pair = int(beliefs.pairs[row].argmax())
+            first, second = (alphabet().classes[of[row, pair]] for of in (beliefs.first, beliefs.second))
+            return f"both {first} and {second} with {beliefs.pairs[row, pair]:.1%}; {tally.votes[row]} votes"
+        case _:
+            return f"{name} with {beliefs.clear[row, top]:.2%}; {said}; {before}"
 
 
 @transaction.atomic
 def set_label(glyph: Glyph, label: str, *, reason: str, now: datetime) -> None:
-    """Set a label by hand, which makes the glyph a control; an empty label takes it away.
+    """Set a label by hand, which makes the glyph a control; an empty label takes it away and asks anew.
+
+    Votes until ``now`` do not count any more: who looked at the glyph has overruled them.
 
     Raises:
         NotPossible: the label is not a character of the alphabet.
     """
-    if label and ALPHABETS[settings.DRCAPTCHA_ALPHABET].class_of(label) is None:
-        raise NotPossible(f"{label!r} is not a character of the alphabet {settings.DRCAPTCHA_ALPHABET}.")
-    _move(glyph, label, State.CONTROL if label else State.UNKNOWN, reason, now)
-
-
-def _move(glyph: Glyph, label: str, state: State, reason: str, now: datetime) -> None:
-    if (glyph.label, glyph.state) == (label, state):
+    if label and alphabet().class_of(label) is None:
+        raise NotPossible(f"{label!r} is not a character of the alphabet {alphabet().name}.")
+    glyph = Glyph.objects.select_for_update(no_key=True).get(pk=glyph.pk)
+    state = State.CONTROL if label else State.UNKNOWN
+    if (glyph.label, glyph.given, glyph.state) == (label, label, state):
         return
-    Decision.objects.create(glyph=glyph, before=glyph.label, after=label, reason=reason, created=now)
-    glyph.label, glyph.state = label, state
-    glyph.save(update_fields=["label", "state"])
+    Decision.objects.create(
+        glyph=glyph,
+        before=glyph.label,
+        after=label,
+        before_state=glyph.state,
+        after_state=state,
+        reason=reason,
+        created=now,
+    )
+    Glyph.objects.filter(pk=glyph.pk).update(
+        label=label, given=label, state=state, posterior=None, worth=1, passes=0, heard_from=now
+    )

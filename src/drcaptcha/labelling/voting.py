@@ -1,27 +1,183 @@
 """Taking votes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
 from django.db import transaction
+from django.db.models import F
 
-from drcaptcha.glyphs.models import Glyph
-from drcaptcha.labelling.deciding import decide
-from drcaptcha.labelling.models import Role, Source, Vote
+from drcaptcha.glyphs.models import LABELLED, Glyph
+from drcaptcha.labelling.deciding import decide, lock
+from drcaptcha.labelling.log import Known, alphabet, current_reading, read_known
+from drcaptcha.labelling.models import CANT_READ, Miss, Role, Source, Vote
+from drcaptcha.labelling.weighing import OURS
+from handwriting.consensus import honesty
+from handwriting.consensus.reading import Reading
+from handwriting.consensus.verdicts import given_prior
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """One judged answer: what was typed in the slots that do not gate, and how the controls went, all by glyph.
+
+    After a fail nothing that was typed is kept, so ``typed`` is empty.
+    """
+
+    source: Source
+    captcha: int
+    typed: Mapping[int, str] = field(default_factory=dict)
+    roles: Mapping[int, Role] = field(default_factory=dict)
+    right: Sequence[int] = ()
+    missed: Sequence[int] = ()
 
 
 @transaction.atomic
-def record(typed: Mapping[int, str], *, source: Source, captcha: int, now: datetime) -> None:
-    """Keep what a visitor who passed typed, by glyph id, and let each glyph's label follow its votes.
+def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> None:
+    """Keep votes and missed controls, weigh their sources, and let the labels of the glyphs follow.
 
-    What can't be a character (a control code) is no vote.
+    What can't be a character (a control code) is no vote. Several ballots are those of one moment.
     """
-    votes = {glyph: character for glyph, character in typed.items() if character.isprintable()}
-    # The rows are locked in one order, so that of two answers about one glyph the second sees the first one's vote.
-    glyphs = list(Glyph.objects.select_for_update().filter(pk__in=votes).order_by("pk"))
-    Vote.objects.bulk_create(
-        Vote(glyph=glyph, source=source, captcha=captcha, role=Role.PROBE, typed=votes[glyph.pk], created=now)
-        for glyph in glyphs
-    )
-    for glyph in glyphs:
-        decide(glyph, now)
+    typed = {(b.captcha, glyph): one for b in ballots for glyph, one in b.typed.items() if one.isprintable()}
+    asked = {glyph for _, glyph in typed}
+    sources = {
+        source.pk: source
+        for source in Source.objects.select_for_update(no_key=True)
+        .filter(pk__in={b.source.pk for b in ballots})
+        .order_by("pk")
+    }
+    votes = _votes(ballots, typed, asked, now)
+    misses = _new_misses(ballots, now)
+    stirred = _weigh_sources(sources, votes, misses, now)
+    moved = asked | {miss.glyph_id for miss in misses if miss.alone} | _recalled(stirred)
+    read = [glyph for ballot in ballots if len(ballot.missed) <= 1 for glyph in ballot.right]
+    lock(moved | set(read))
+    Vote.objects.bulk_create(votes)
+    Miss.objects.bulk_create(misses, ignore_conflicts=True)
+    _count_passes(read)
+    if moved:
+        decide(moved, now, rule=rule)
+
+
+def _votes(
+    ballots: Sequence[Ballot], typed: Mapping[tuple[int, int], str], asked: Collection[int], now: datetime
+) -> list[Vote]:
+    """Return the votes as rows, each with what it says of its source by what is known of the glyph apart from votes."""
+    _, reading = current_reading()
+    known = read_known(asked, reading)
+    place = {key: row for row, key in enumerate(known.key.tolist())}
+    labels = _label_classes(known)
+    prior = _expected(known, labels, reading)
+    letters = alphabet()
+    votes = []
+    for ballot in ballots:
+        for glyph in ballot.typed:
+            one = typed.get((ballot.captcha, glyph))
+            if one is None or glyph not in place:
+                continue
+            row = place[glyph]
+            answer = letters.class_of(one)
+            votes.append(
+                Vote(
+                    glyph_id=glyph,
+                    source_id=ballot.source.pk,
+                    captcha=ballot.captcha,
+                    role=ballot.roles.get(glyph, Role.PROBE),
+                    typed=one,
+                    answer=CANT_READ if one == CANT_READ else answer or "",
+                    known=letters.classes[labels[row]] if labels[row] >= 0 else "",
+                    evidence=_evidence(known, row, prior, one, reading),
+                    controls=len(ballot.right),
+                    prior_id=int(known.ensemble[row]) or None,
+                    created=now,
+                )
+            )
+    return votes
+
+
+def _label_classes(known: Known) -> np.ndarray:
+    """Return the class of each glyph's label, or -1 where it has none or one that may be of two classes."""
+    letters = alphabet()
+    has = np.isin(known.state, LABELLED) & ~known.exempt
+    return np.array([letters.index(label) if some else -1 for label, some in zip(known.label, has, strict=True)], int)
+
+
+def _expected(known: Known, labels: np.ndarray, reading: Reading) -> np.ndarray:
+    """Return what each glyph may be by its label or, without one, by its prior: never by the votes of the moment."""
+    prior = known.prior.copy()
+    some = labels >= 0
+    if some.any():
+        none = np.zeros(int(some.sum()))
+        prior[some] = given_prior(labels[some], none, none, reading.affinity)
+    return prior
+
+
+def _evidence(known: Known, row: int, prior: np.ndarray, typed: str, reading: Reading) -> float:
+    size = len(reading.alphabet)
+    index = size if typed == CANT_READ else reading.alphabet.index(typed)
+    answer = size + 1 if index is None else index
+    if known.exempt[row] or (known.ensemble[row] == 0 and known.state[row] not in LABELLED):
+        return 0.0
+    honest = prior[row] @ reading.confusion[known.level[row]][:, answer]
+    return float(honesty.evidence(honest, reading.junk[answer], reading.honesty))
+
+
+def _new_misses(ballots: Sequence[Ballot], now: datetime) -> list[Miss]:
+    misses = {
+        (glyph, ballot.source.pk): Miss(
+            glyph_id=glyph,
+            source_id=ballot.source.pk,
+            captcha=ballot.captcha,
+            alone=len(ballot.missed) == 1 and len(ballot.right) > 1,
+            created=now,
+        )
+        for ballot in ballots
+        for glyph in ballot.missed
+    }
+    there = Miss.objects.filter(
+        source__in={source for _, source in misses}, glyph__in={glyph for glyph, _ in misses}
+    ).values_list("glyph", "source")
+    for pair in there if misses else ():
+        misses.pop(pair, None)
+    return list(misses.values())
+
+
+def _weigh_sources(
+    sources: Mapping[int, Source], votes: Sequence[Vote], misses: Sequence[Miss], now: datetime
+) -> list[Source]:
+    """Add what these votes and misses say of their sources; return the sources whose honesty has moved."""
+    _, reading = current_reading()
+    parts: dict[int, list[float]] = {pk: [] for pk in sources}
+    for vote in votes:
+        parts[vote.source_id].append(vote.evidence)
+    for miss in misses:
+        parts[miss.source_id].append(honesty.CONTROL_MISSED)
+    moved = []
+    for pk, source in sources.items():
+        before = source.honesty
+        for name, sign in (("trust", 1), ("doubt", -1)):
+            faded = honesty.fade(getattr(source, name), source.weighed or now, now)
+            setattr(source, name, faded + sum(max(sign * part, 0.0) for part in parts[pk]))
+        source.weighed = now
+        share = honesty.percent(np.array(source.trust), np.array(source.doubt), reading.honesty, reading.certainty)
+        source.honesty = int(share)
+        if before is not None and before != source.honesty:
+            moved.append(source)
+    Source.objects.bulk_update(sources.values(), ["trust", "doubt", "weighed", "honesty"])
+    return moved
+
+
+def _recalled(sources: Sequence[Source]) -> set[int]:
+    """Return the glyphs on which these sources have voted before: those votes count otherwise now."""
+    return set(Vote.objects.filter(source__in=sources).values_list("glyph", flat=True)) if sources else set()
+
+
+def _count_passes(read: Sequence[int]) -> None:
+    counts: dict[int, int] = {}
+    for glyph in read:
+        counts[glyph] = counts.get(glyph, 0) + 1
+    for count in set(counts.values()):
+        Glyph.objects.filter(pk__in=[glyph for glyph, times in counts.items() if times == count]).update(
+            passes=F("passes") + count
+        )

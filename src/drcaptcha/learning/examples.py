@@ -14,10 +14,11 @@ _BATCH = 5_000
 
 @dataclass(frozen=True)
 class Examples:
-    """Glyphs ``(n, 28, 28)`` in uint8 and the class index of each."""
+    """Glyphs ``(n, 28, 28)`` in uint8, the class index of each, and their keys, in the order of the keys."""
 
     glyphs: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    keys: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,7 +78,7 @@ def _read(glyphs: GlyphQuerySet, alphabet: Alphabet, subset: int | None, rng: np
         batch = keys[start : start + _BATCH].tolist()
         rows = Glyph.objects.filter(pk__in=batch).order_by("pk").values_list("picture", flat=True)
         pictures[start : start + _BATCH] = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, SIDE, SIDE)
-    return Examples(pictures, labels)
+    return Examples(pictures, labels, keys)
 
 
 def _labels(glyphs: GlyphQuerySet, alphabet: Alphabet) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -17,6 +17,7 @@ from drcaptcha.errors import NotPossible
 from drcaptcha.learning import examples, scoring
 from drcaptcha.learning.examples import Examples
 from drcaptcha.learning.models import Ensemble, Membership, Network
+from drcaptcha.learning.snapshots import Snapshot
 from handwriting import metrics
 from handwriting.alphabet import ALPHABETS, Alphabet
 from handwriting.inference import Classifier
@@ -139,7 +140,7 @@ def _export(trained: training.Trained, learning: Examples, alphabet: Alphabet, f
     kept, held = (indices.numpy() for indices in training.hold_out(len(learning)))
     export(trained.network, plain)
     quantise(plain, small, learning.glyphs[kept[:CALIBRATION]])
-    validation = Examples(learning.glyphs[held], learning.labels[held])
+    validation = Examples(learning.glyphs[held], learning.labels[held], learning.keys[held])
     lost = _accuracy(plain, validation, alphabet) - _accuracy(small, validation, alphabet)
     return plain if lost > MOST_LOST else small
 
@@ -173,11 +174,18 @@ def _row(
         accuracy=metrics.accuracy(said, judging.labels).value,
         history={"precision": trained.precision, "epochs": [asdict(epoch) for epoch in history]},
         onnx=ContentFile(content, "network.onnx"),
+        snapshot=ContentFile(_snapshot(material.learning).to_bytes(), "snapshot.npz"),
         architecture_picture=_png("architecture", pictures.architecture(trained.architecture, trained.network)),
         loss_picture=_png("loss", pictures.loss_curve(history)),
         accuracy_picture=_png("accuracy", pictures.accuracy_curve(history)),
         confusion_picture=_png("confusion", pictures.confusion_matrix(confusion, alphabet.classes)),
     )
+
+
+def _snapshot(learning: Examples) -> Snapshot:
+    held = np.zeros(len(learning), bool)
+    held[training.hold_out(len(learning))[1].numpy()] = True
+    return Snapshot(learning.keys, learning.labels.astype(np.int16), held)
 
 
 def _png(name: str, content: bytes) -> ContentFile[bytes]:

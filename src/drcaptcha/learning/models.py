@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
+from drcaptcha.glyphs.models import Glyph
 from handwriting.ensembles import normalise
 
 
@@ -34,6 +35,9 @@ class Network(models.Model):
     accuracy = models.FloatField(help_text="Share of the test glyphs that it names rightly.")
     history = models.JSONField(default=dict, help_text="Loss and accuracy by epoch.")
     onnx = models.FileField(upload_to=network_folder)
+    snapshot = models.FileField(
+        upload_to=network_folder, blank=True, help_text="The glyphs and labels that it learned and was validated on."
+    )
     architecture_picture = models.FileField(upload_to=network_folder)
     loss_picture = models.FileField(upload_to=network_folder)
     accuracy_picture = models.FileField(upload_to=network_folder)
@@ -110,10 +114,24 @@ class Evaluation(models.Model):
     accuracy = models.FloatField()
     test_size = models.PositiveIntegerField()
     weights = models.JSONField(help_text="Weight by network id, as evaluated.")
+    temperature = models.FloatField(
+        default=1, help_text="By what its log-probabilities are divided, so that they tell how often it is right."
+    )
     seconds = models.FloatField()
 
     def __str__(self) -> str:
         return f"{self.accuracy:.2%} of {self.test_size:,}"
+
+
+class Prior(models.Model):
+    """What an ensemble that never learned from a glyph thinks of it: calibrated class probabilities."""
+
+    glyph = models.OneToOneField(Glyph, primary_key=True, on_delete=models.CASCADE)
+    ensemble = models.ForeignKey(Ensemble, on_delete=models.CASCADE, related_name="priors")
+    probabilities = models.BinaryField(help_text="One 16-bit float a class, in the order of the alphabet.")
+
+    def __str__(self) -> str:
+        return f"prior of {self.glyph_id} by {self.ensemble_id}"
 
 
 class Run(models.Model):

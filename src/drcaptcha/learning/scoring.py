@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from drcaptcha.errors import NotPossible
-from drcaptcha.learning import examples, registry
+from drcaptcha.learning import examples, opinions, registry
 from drcaptcha.learning.models import Ensemble, Evaluation
 from handwriting import metrics
 from handwriting.inference import InferenceError
@@ -14,6 +14,8 @@ from handwriting.inference import InferenceError
 
 def evaluate(ensemble: Ensemble, *, now: datetime) -> Evaluation:
     """Measure ``ensemble`` with the weights that it has, and store the result.
+
+    Where it is the one that serves from then on, the glyphs whose label is wanted get its opinion as their prior.
 
     Raises:
         NotPossible: it has no network with a weight, there are no test glyphs, or a file can't be read.
@@ -26,16 +28,23 @@ def evaluate(ensemble: Ensemble, *, now: datetime) -> Evaluation:
     judging = examples.judging(examples.alphabet_of("".join(members.classes)))
     try:
         share = metrics.accuracy(members.probabilities(judging.glyphs), judging.labels)
+        temperature = opinions.temperature(ensemble, members)
     except InferenceError as fault:
         raise NotPossible(f"A network of the ensemble {ensemble} can't be used: {fault}") from fault
-    return Evaluation.objects.create(
+    before = ensemble.evaluation
+    evaluation = Evaluation.objects.create(
         ensemble=ensemble,
         created=now,
         accuracy=share.value,
         test_size=share.total,
         weights={str(network): weight for network, weight in weights.items()},
+        temperature=temperature,
         seconds=time.perf_counter() - started,
     )
+    if registry.best() == ensemble:
+        same = before is not None and (before.weights, before.temperature) == (evaluation.weights, temperature)
+        opinions.score(ensemble, now=now, missing=same and ensemble.priors.exists())
+    return evaluation
 
 
 def normalise(ensemble: Ensemble, *, now: datetime) -> Evaluation:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.unlabelling import remove_labels
@@ -24,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             rng = np.random.default_rng(options["seed"])
-            summary = remove_labels(options["count"], keep=settings.DRCAPTCHA_MIN_CONTROLS, rng=rng)
+            summary = remove_labels(options["count"], keep=settings.DRCAPTCHA_MIN_CONTROLS, now=timezone.now(), rng=rng)
         except (NotPossible, ValueError) as fault:
             raise CommandError(str(fault)) from fault
         if options["json"]:

@@ -1,0 +1,286 @@
+"""Simulated visitors, who are asked and judged as real ones are and whose votes move labels as real ones do.
+
+No picture is drawn: a crowd reads the glyphs by what is known of them (see ``handwriting.crowds``). Several visitors
+answer at a time, which changes nothing for them and saves time.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+from django.conf import settings
+from django.db.models import Max, Q
+from numpy.typing import NDArray
+
+from drcaptcha.challenges.composing import CONTROLS, deal
+from drcaptcha.challenges.models import Captcha, Slot
+from drcaptcha.challenges.verifying import ballot
+from drcaptcha.errors import NotPossible
+from drcaptcha.glyphs.models import LABELLED, OPEN, SIDE, Glyph, Split, State
+from drcaptcha.labelling import estimating, voting
+from drcaptcha.labelling.models import CANT_READ, Role, Source, Vote
+from drcaptcha.labelling.weighing import OURS
+from drcaptcha.learning.models import Prior
+from drcaptcha.sites.models import Site
+from handwriting.alphabet import ALPHABETS, Alphabet
+from handwriting.consensus.rules import RULES
+from handwriting.crowds import AMBIGUOUS, CROWDS, Crowd, Nature, Visitor, likeness
+
+WAVE = 64
+"""Visitors who answer at a time."""
+
+PACE = timedelta(seconds=30)
+"""Time between two waves, so that a day has some 180,000 answers."""
+
+PATIENCE = 25
+"""Answers a probe after which a run ends, whatever is still open."""
+
+REFERENCE = 6_000
+"""Labelled glyphs that people's reading is modelled on."""
+
+Ints = NDArray[np.int64]
+Progress = Callable[[float], object]
+Measure = Callable[[], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to simulate: a crowd of ``handwriting.crowds.CROWDS``, who reads as ``nature`` says, and by which rule."""
+
+    crowd: str = "honest"
+    seed: int = 0
+    rule: str = OURS
+    nature: Nature | None = None
+    stages: int = 20
+
+    def __post_init__(self) -> None:
+        if self.crowd not in CROWDS:
+            raise NotPossible(f"There is no crowd {self.crowd}. There are: {', '.join(CROWDS)}.")
+        if self.rule not in {OURS, *RULES}:
+            raise NotPossible(f"There is no rule {self.rule}. There are: {', '.join([OURS, *RULES])}.")
+
+    @property
+    def reading(self) -> Nature:
+        """How the crowd reads, where the plan does not say otherwise."""
+        return self.nature or Nature(
+            ambiguous=AMBIGUOUS if self.crowd == "ambiguous" else 0.0, visits=1.0 if self.crowd == "onetime" else 8.0
+        )
+
+
+@dataclass
+class Outcome:
+    """What came of a simulation. Shares are 0 to 1; ``calibration_gap`` is the claimed accuracy less the true one.
+
+    ``votes_per_label`` counts every vote on a glyph that had no label yet, those on glyphs that never got one included.
+    ``course`` tells how it went, by stages.
+    """
+
+    crowd: str
+    rule: str
+    accuracy: float = 0.0
+    votes_per_label: float = 0.0
+    accepted: int = 0
+    disputed: int = 0
+    unreadable: int = 0
+    open: int = 0
+    answers: int = 0
+    pass_rate: dict[str, float] = field(default_factory=dict)
+    calibration_gap: float = 0.0
+    poison_rate: dict[str, float] = field(default_factory=dict)
+    folded_accuracy: float = 0.0
+    probes: int = 0
+    without_prior: int = 0
+    course: list[dict[str, float]] = field(default_factory=list)
+
+
+def simulate(
+    plan: Plan,
+    *,
+    now: datetime,
+    enough: int | None = None,
+    progress: Progress = lambda _: None,
+    measure: Measure = dict,
+) -> Outcome:
+    """Let a crowd answer until every probe is decided, or ``enough`` are, or its patience ends. What it votes is kept.
+
+    ``measure`` is called at each stage; what it returns goes into the course.
+
+    Raises:
+        NotPossible: there is nothing to ask about, or a glyph whose truth is not known.
+    """
+    run = _Run.start(plan, now)
+    stage = 0
+    while left := Glyph.objects.filter(split=Split.TRAIN, state__in=OPEN).count():
+        decided = len(run.probes) - left
+        done = decided / min(enough or left + decided, len(run.probes))
+        progress(min(done, 1.0))
+        if done * plan.stages >= stage:
+            stage = int(done * plan.stages) + 1
+            run.note(measure)
+        if done >= 1 or run.outcome.answers >= PATIENCE * len(run.probes):
+            break
+        run.wave()
+        if plan.rule == OURS and estimating.is_due():
+            estimating.estimate(now=run.now)
+    run.note(measure)
+    progress(1.0)
+    return run.finish()
+
+
+@dataclass
+class _Run:
+    """One simulation under way. ``keys``, ``truth`` are of all glyphs shown, ``probes`` the keys of those asked about."""
+
+    plan: Plan
+    alphabet: Alphabet
+    rng: np.random.Generator
+    now: datetime
+    keys: Ints
+    truth: Ints
+    probes: Ints
+    crowd: Crowd
+    outcome: Outcome
+    first_vote: int
+    sources: dict[int, Source] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+    passed: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def start(cls, plan: Plan, now: datetime) -> "_Run":
+        alphabet, rng = ALPHABETS[settings.DRCAPTCHA_ALPHABET], np.random.default_rng(plan.seed)
+        shown = Q(state__in=OPEN) | Q(state__in=LABELLED)
+        rows = list(
+            Glyph.objects.filter(shown, split=Split.TRAIN).order_by("pk").values_list("pk", "state", "truth", "picture")
+        )
+        if strange := sum(alphabet.class_of(row[2]) is None for row in rows):
+            raise NotPossible(f"Simulated visitors can't read {strange:,} glyphs: their truth is not known.")
+        keys = np.array([row[0] for row in rows], np.int64)
+        truth = np.array([alphabet.index(row[2]) for row in rows], np.int64)
+        pictures = np.frombuffer(b"".join(bytes(row[3]) for row in rows), np.uint8).reshape(-1, SIDE, SIDE)
+        probes = np.array([row[0] for row in rows if row[1] in OPEN], np.int64)
+        given = np.flatnonzero([row[1] == State.CONTROL for row in rows])
+        if not len(probes) or len(given) < CONTROLS[1]:
+            raise NotPossible(
+                f"A simulation needs glyphs of known truth: some to ask about, and {CONTROLS[1]} with a label. There are "
+                f"{len(probes):,} and {len(given):,}. Import some, or take labels away with removelabels."
+            )
+        some = rng.permutation(given)[:REFERENCE]
+        like = likeness(pictures, pictures[some], truth[some], len(alphabet))
+        machine, scored = _machine(keys, truth, like, rng)
+        crowd = Crowd(alphabet, truth, like, machine, CROWDS[plan.crowd], plan.reading, rng)
+        outcome = Outcome(plan.crowd, plan.rule, probes=len(probes))
+        outcome.without_prior = int((~scored[np.searchsorted(keys, probes)]).sum())
+        last = Vote.objects.aggregate(last=Max("pk"))["last"] or 0
+        return cls(plan, alphabet, rng, now, keys, truth, probes, crowd, outcome, last)
+
+    def wave(self) -> None:
+        """Let some visitors answer at once."""
+        self.now += PACE
+        visitors = self.crowd.arrive(WAVE)
+        self._welcome(visitors)
+        hands = deal(WAVE, self.rng)
+        ballots = [self._answer(visitor, slots) for visitor, slots in zip(visitors, hands, strict=True)]
+        voting.record(ballots, now=self.now, rule=self.plan.rule)
+
+    def _welcome(self, visitors: Sequence[Visitor]) -> None:
+        """Give each newcomer a source."""
+        new = [visitor.number for visitor in visitors if visitor.number not in self.sources]
+        site = Site.of(None)
+        made = Source.objects.bulk_create(
+            Source(site=site, key=f"simulated-{self.rng.bytes(24).hex()}", created=self.now) for _ in new
+        )
+        self.sources |= dict(zip(new, made, strict=True))
+
+    def _answer(self, visitor: Visitor, slots: list[Slot]) -> voting.Ballot:
+        places = np.searchsorted(self.keys, [slot.glyph for slot in slots]).tolist()
+        read = self.crowd.answer(visitor, places, [slot.gates for slot in slots])
+        names = (*self.alphabet.classes, CANT_READ)
+        typed = [names[answer] for answer in read]
+        judgement = Captcha(content=slots, length=len(slots)).judge(typed, self.alphabet)
+        self.outcome.answers += 1
+        self.seen[visitor.kind] += 1
+        if judgement.passed:
+            self.passed[visitor.kind] += 1
+            probed = [(p, r) for slot, p, r in zip(slots, places, read, strict=True) if slot.role == Role.PROBE]
+            self.asked[visitor.kind] += len(probed)
+            self.wrong[visitor.kind] += sum(answer != self.truth[place] for place, answer in probed)
+        number = self.first_vote + self.outcome.answers
+        return ballot(number, slots, typed, judgement, self.sources[visitor.number])
+
+    def note(self, measure: Measure) -> None:
+        """Write down how far it has come."""
+        right, _ = self._accepted()
+        row = {"answers": self.outcome.answers, "votes": self._votes(), "accepted": len(right)}
+        row["accuracy"] = round(float(right.mean()), 5) if len(right) else 0.0
+        self.outcome.course.append(row | measure())
+
+    def finish(self) -> Outcome:
+        """Return what has come of it."""
+        outcome = self.outcome
+        right, claimed = self._accepted()
+        states = Counter(state for _, state in self._probes("state"))
+        outcome.accepted = len(right)
+        outcome.disputed, outcome.unreadable = states[State.DISPUTED], states[State.UNREADABLE]
+        outcome.open = sum(states[state] for state in OPEN)
+        outcome.pass_rate, outcome.poison_rate = _shares(self.passed, self.seen), _shares(self.wrong, self.asked)
+        if len(right):
+            outcome.accuracy = round(float(right.mean()), 5)
+            outcome.votes_per_label = round(self._votes() / len(right), 4)
+            outcome.folded_accuracy = self._folded()
+            if self.plan.rule == OURS:
+                outcome.calibration_gap = round(float(claimed.mean()) - outcome.accuracy, 5)
+        return outcome
+
+    def _votes(self) -> int:
+        return Vote.objects.filter(pk__gt=self.first_vote, role=Role.PROBE).count()
+
+    def _probes(self, field: str) -> list[tuple[int, str]]:
+        rows = Glyph.objects.filter(split=Split.TRAIN, given="").order_by("pk").values_list("pk", field)
+        mine = set(self.probes.tolist())
+        return [row for row in rows if row[0] in mine]
+
+    def _accepted(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return for every probe that has a label whether it is right, and the posterior that is claimed for it."""
+        labels = [(key, label) for key, label in self._probes("label") if label]
+        posteriors = dict(self._probes("posterior"))
+        true = self.truth[np.searchsorted(self.keys, [key for key, _ in labels])] if labels else []
+        right = np.array([self.alphabet.index(label) for _, label in labels], np.int64) == true
+        return np.atleast_1d(right), np.array([posteriors[key] or 0.0 for key, _ in labels], np.float64)
+
+    def _folded(self) -> float:
+        """Return the accuracy when characters that people can't tell apart count as one."""
+        rows = [(key, label) for key, label in self._probes("label") if label]
+        true = self.truth[np.searchsorted(self.keys, [key for key, _ in rows])].tolist()
+        alike = [self.alphabet.alike(label, self.alphabet.classes[t]) for (_, label), t in zip(rows, true, strict=True)]
+        return round(float(np.mean(alike)), 5)
+
+
+def _machine(
+    keys: Ints, truth: Ints, like: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[Ints, NDArray[np.bool_]]:
+    """Return what a bot reads, and which glyphs have a prior.
+
+    Where there is a prior, it reads just what the ensemble does: the worst bot, whose errors are those of our own
+    networks. Elsewhere it is as good as on those, or names the nearest known glyph.
+    """
+    size = like.shape[1]
+    machine = like.argmax(1)
+    scored = np.zeros(len(keys), bool)
+    priors = [row for row in Prior.objects.values_list("glyph", "probabilities").iterator() if len(row[1]) == 2 * size]
+    priors = [row for row in priors if (at := np.searchsorted(keys, row[0])) < len(keys) and keys[at] == row[0]]
+    if priors:
+        place = np.searchsorted(keys, [row[0] for row in priors])
+        said = np.frombuffer(b"".join(bytes(row[1]) for row in priors), np.float16).reshape(-1, size)
+        read = said.argmax(1)
+        share = float((read == truth[place]).mean())
+        machine = np.where(rng.random(len(keys)) < share, truth, machine)
+        machine[place], scored[place] = read, True
+    return machine, scored
+
+
+def _shares(part: Counter[str], whole: Counter[str]) -> dict[str, float]:
+    return {kind: round(part[kind] / count, 4) for kind, count in sorted(whole.items()) if count}
