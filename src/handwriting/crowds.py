@@ -93,8 +93,8 @@ class Visitor:
 class Crowd:
     """A crowd in front of ``n`` glyphs.
 
-    ``truth`` ``(n,)`` holds their classes, ``likeness`` ``(n, K)`` how much each looks like glyphs of each class (rows
-    add up to 1; see ``likeness``), ``machine`` ``(n,)`` what a bot's network reads. ``kinds`` are the shares of visitors
+    ``truth`` ``(n,)`` holds their classes, ``likeness`` ``(n, K)`` how much each looks like glyphs of each class (see
+    the function of that name), ``machine`` ``(n,)`` what a bot's network reads. ``kinds`` are the shares of visitors
     who don't try.
     """
 
@@ -184,7 +184,7 @@ class Crowd:
         return total
 
     def _read(self, kind: str, shown: Ints) -> Ints:
-        """Read as people do: the careful err less than the average, the careless more, the confused where it is easy."""
+        """Read as people do: the careful err less than the average, the careless more, some where it is easy to."""
         rows = np.arange(len(shown))
         reading = self.reading[shown] * CARE.get(kind, CARE["careful"])
         truth = self.truth[shown]
@@ -193,7 +193,7 @@ class Crowd:
             reading *= 1 + reading / np.maximum(reading.max(1, keepdims=True), 1e-12)
         reading *= np.minimum(1, 0.9 / np.maximum(reading.sum(1, keepdims=True), 1e-12))
         reading[rows, truth] = 1 - reading.sum(1)
-        typed = (reading.cumsum(1) < self.rng.random((len(shown), 1))).sum(1).clip(max=len(self.alphabet) - 1)
+        typed: Ints = (reading.cumsum(1) < self.rng.random((len(shown), 1))).sum(1).clip(max=len(self.alphabet) - 1)
         lost = self.rng.random(len(shown)) < LOST * (1 - reading.max(1))
         typed[lost] = len(self.alphabet)
         return typed

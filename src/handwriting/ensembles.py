@@ -37,7 +37,7 @@ def combine(probabilities: Floats, weights: Floats) -> npt.NDArray[np.float64]:
 
 
 def temper(probabilities: Floats, temperature: float) -> npt.NDArray[np.float64]:
-    """Return ``probabilities`` ``(n, classes)`` with their logarithms divided by ``temperature``; above 1 means less sure.
+    """Return ``probabilities`` ``(n, classes)``, their logarithms divided by ``temperature``: above 1 means less sure.
 
     Guo et al. 2017, https://arxiv.org/abs/1706.04599, applied to what the ensemble says as a whole.
     """

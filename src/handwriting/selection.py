@@ -13,7 +13,7 @@ COVERAGE = 0.1
 
 
 def worth(posterior: Floats, answers: Floats, entropies: Floats, readable: Floats) -> Floats:
-    """Return ``(n,)``: the expected drop of entropy by one more vote, in nats, times the chance that people can read it.
+    """Return ``(n,)``: the expected drop of entropy by one more vote, in nats, times the chance that it can be read.
 
     ``posterior`` ``(n, H)`` weighs what a glyph may be; ``answers`` ``(H, A)`` holds the probability of each answer for
     each of these, and ``entropies`` ``(H,)`` their entropies. The drop is the mutual information of the two (Lindley

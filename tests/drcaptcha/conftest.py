@@ -9,8 +9,9 @@ import pytest
 from django.utils import timezone
 
 from drcaptcha.challenges.composing import _picture
-from drcaptcha.challenges.models import Captcha
+from drcaptcha.challenges.models import CONTROL, Captcha, Slot
 from drcaptcha.glyphs.models import DataSet, Glyph, Split, State
+from drcaptcha.labelling.models import Role
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def make_glyph(db: None, rng: np.random.Generator) -> Callable[..., Glyph]:
             split=split,
             state=State.CONTROL if label else State.UNKNOWN,
             label=label,
+            given=label,
             truth=truth or label,
             place=int(rng.integers(2**31)),
         )
@@ -50,8 +52,8 @@ def make_captcha(make_glyph: Callable[..., Glyph], rng: np.random.Generator) -> 
 
     def make(text: str = "eaATOM", known: str = "eaAT", available: datetime | None = None) -> Captcha:
         glyphs = [make_glyph(c if c in known else "", truth=c) for c in text]
-        asked = {glyph.pk for glyph in glyphs if not glyph.label}
-        captcha = _picture(glyphs, asked, available or timezone.now(), rng)
+        slots = [Slot(g.pk, CONTROL if g.label else Role.PROBE.value, g.accepts() if g.label else "") for g in glyphs]
+        captcha = _picture(glyphs, slots, available or timezone.now(), rng)
         captcha.save()
         return captcha
 

@@ -45,7 +45,7 @@ def deal(count: int, rng: np.random.Generator) -> list[list[Slot]]:
     """
     controls = rng.integers(*CONTROLS, endpoint=True, size=count)
     free = rng.integers(*FREE, endpoint=True, size=count)
-    audited = (free > 1) & (rng.random(count) < AUDITED)
+    audited = ((free > 1) & (rng.random(count) < AUDITED)).astype(int)
     known = draw(Glyph.objects.controls(), max(CONTROLS[1], int(controls.sum())), rng)
     if len(known) < CONTROLS[1]:
         raise NotReady(
@@ -80,7 +80,7 @@ def _shuffled(gates: list[Slot], free: list[tuple[int, Role]], rng: np.random.Ge
     """Mix controls and what does not gate; no glyph stands twice."""
     taken = {slot.glyph for slot in gates}
     hand = gates + [Slot(key, role.value, "") for key, role in dict(free).items() if key not in taken]
-    rng.shuffle(hand)  # type: ignore[arg-type]
+    rng.shuffle(hand)
     return hand
 
 

@@ -131,7 +131,7 @@ def simulate(
 
 @dataclass
 class _Run:
-    """One simulation under way. ``keys``, ``truth`` are of all glyphs shown, ``probes`` the keys of those asked about."""
+    """One simulation under way: ``keys`` and ``truth`` of all glyphs shown, ``probes`` the keys of those asked about."""
 
     plan: Plan
     alphabet: Alphabet
@@ -165,8 +165,8 @@ class _Run:
         given = np.flatnonzero([row[1] == State.CONTROL for row in rows])
         if not len(probes) or len(given) < CONTROLS[1]:
             raise NotPossible(
-                f"A simulation needs glyphs of known truth: some to ask about, and {CONTROLS[1]} with a label. There are "
-                f"{len(probes):,} and {len(given):,}. Import some, or take labels away with removelabels."
+                f"A simulation needs glyphs of known truth: some to ask about, and {CONTROLS[1]} with a label. There "
+                f"are {len(probes):,} and {len(given):,}. Import some, or take labels away with removelabels."
             )
         some = rng.permutation(given)[:REFERENCE]
         like = likeness(pictures, pictures[some], truth[some], len(alphabet))
@@ -213,50 +213,46 @@ class _Run:
 
     def note(self, measure: Measure) -> None:
         """Write down how far it has come."""
-        right, _ = self._accepted()
-        row = {"answers": self.outcome.answers, "votes": self._votes(), "accepted": len(right)}
-        row["accuracy"] = round(float(right.mean()), 5) if len(right) else 0.0
-        self.outcome.course.append(row | measure())
+        true, named, _ = self._accepted()
+        right = float((true == named).mean()) if len(true) else 0.0
+        row: dict[str, float] = {"answers": self.outcome.answers, "votes": self._votes(), "accepted": len(true)}
+        self.outcome.course.append(row | {"accuracy": round(right, 5)} | measure())
 
     def finish(self) -> Outcome:
         """Return what has come of it."""
         outcome = self.outcome
-        right, claimed = self._accepted()
-        states = Counter(state for _, state in self._probes("state"))
-        outcome.accepted = len(right)
+        states = Counter(state for state, _, _ in self._probes().values())
         outcome.disputed, outcome.unreadable = states[State.DISPUTED], states[State.UNREADABLE]
         outcome.open = sum(states[state] for state in OPEN)
         outcome.pass_rate, outcome.poison_rate = _shares(self.passed, self.seen), _shares(self.wrong, self.asked)
-        if len(right):
-            outcome.accuracy = round(float(right.mean()), 5)
-            outcome.votes_per_label = round(self._votes() / len(right), 4)
-            outcome.folded_accuracy = self._folded()
-            if self.plan.rule == OURS:
-                outcome.calibration_gap = round(float(claimed.mean()) - outcome.accuracy, 5)
+        true, named, claimed = self._accepted()
+        outcome.accepted = len(true)
+        if len(true):
+            likeness = np.array(
+                [[self.alphabet.alike(a, b) for b in self.alphabet.classes] for a in self.alphabet.classes]
+            )
+            outcome.accuracy = round(float((true == named).mean()), 5)
+            outcome.folded_accuracy = round(float(likeness[true, named].mean()), 5)
+            outcome.votes_per_label = round(self._votes() / len(true), 4)
+            # The other rules claim nothing.
+            outcome.calibration_gap = round(float(claimed.mean()) - outcome.accuracy, 5) * (self.plan.rule == OURS)
         return outcome
 
     def _votes(self) -> int:
         return Vote.objects.filter(pk__gt=self.first_vote, role=Role.PROBE).count()
 
-    def _probes(self, field: str) -> list[tuple[int, str]]:
-        rows = Glyph.objects.filter(split=Split.TRAIN, given="").order_by("pk").values_list("pk", field)
+    def _probes(self) -> dict[int, tuple[str, str, float]]:
+        """Return state, label and posterior of every probe, by its key."""
+        rows = Glyph.objects.filter(split=Split.TRAIN, given="").values_list("pk", "state", "label", "posterior")
         mine = set(self.probes.tolist())
-        return [row for row in rows if row[0] in mine]
+        return {key: (state, label, posterior or 0.0) for key, state, label, posterior in rows if key in mine}
 
-    def _accepted(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return for every probe that has a label whether it is right, and the posterior that is claimed for it."""
-        labels = [(key, label) for key, label in self._probes("label") if label]
-        posteriors = dict(self._probes("posterior"))
-        true = self.truth[np.searchsorted(self.keys, [key for key, _ in labels])] if labels else []
-        right = np.array([self.alphabet.index(label) for _, label in labels], np.int64) == true
-        return np.atleast_1d(right), np.array([posteriors[key] or 0.0 for key, _ in labels], np.float64)
-
-    def _folded(self) -> float:
-        """Return the accuracy when characters that people can't tell apart count as one."""
-        rows = [(key, label) for key, label in self._probes("label") if label]
-        true = self.truth[np.searchsorted(self.keys, [key for key, _ in rows])].tolist()
-        alike = [self.alphabet.alike(label, self.alphabet.classes[t]) for (_, label), t in zip(rows, true, strict=True)]
-        return round(float(np.mean(alike)), 5)
+    def _accepted(self) -> tuple[Ints, Ints, NDArray[np.float64]]:
+        """Return of every probe that has a label its true class, the class it was given, and what is claimed for it."""
+        rows = {key: row for key, row in self._probes().items() if row[1]}
+        place = np.searchsorted(self.keys, np.array(list(rows), np.int64))
+        named = np.array([self.alphabet.index(label) for _, label, _ in rows.values()], np.int64)
+        return self.truth[place], named, np.array([claim for _, _, claim in rows.values()], np.float64)
 
 
 def _machine(

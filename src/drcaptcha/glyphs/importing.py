@@ -116,7 +116,8 @@ def _add(
 
 # Django's bulk_create takes three times as long and can't tell how many rows were new.
 _INSERT = """
-    INSERT INTO glyphs_glyph (data_set_id, digest, picture, split, state, label, given, truth, worth, passes, place, created)
+    INSERT INTO glyphs_glyph
+        (data_set_id, digest, picture, split, state, label, given, truth, worth, passes, place, created)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1, 0, %s, %s)
     ON CONFLICT (digest) DO NOTHING
 """

@@ -7,7 +7,7 @@ from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling.models import Role
 from handwriting import selection
 
-AUDIT_ACCEPTED = 0.5
+AUDIT_ACCEPTED = 0.4
 """Share of audits that ask again about what votes have labelled; the others ask about labels that were given."""
 
 

@@ -85,12 +85,15 @@ def _reason(weighed: Weighed, row: int, top: int, prior: float | None) -> str:
     before = "no opinion of a network" if prior is None else f"{prior:.1%} before any vote"
     match weighed.state[row]:
         case State.UNREADABLE:
-            return f"can't be read with {beliefs.unreadable[row]:.1%}; {tally.unreadable[row]} of {tally.votes[row]} say so"
+            share = beliefs.unreadable[row]
+            return f"can't be read with {share:.1%}; {tally.unreadable[row]} of {tally.votes[row]} votes say so"
         case State.DISPUTED if weighed.known.given[row] >= 0:
             return f"the given label {name} has only {beliefs.clear[row, top]:.1%} left, by those who failed it; {said}"
         case State.DISPUTED:
             pair = int(beliefs.pairs[row].argmax())
-            first, second = (alphabet().classes[of[row, pair]] for of in (beliefs.first, beliefs.second))
+            first, second = (
+                alphabet().classes[of] for of in sorted((beliefs.first[row, pair], beliefs.second[row, pair]))
+            )
             return f"both {first} and {second} with {beliefs.pairs[row, pair]:.1%}; {tally.votes[row]} votes"
         case _:
             return f"{name} with {beliefs.clear[row, top]:.2%}; {said}; {before}"

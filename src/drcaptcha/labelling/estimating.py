@@ -40,7 +40,7 @@ def is_due() -> bool:
 def estimate(*, now: datetime, progress: Progress = lambda _: None) -> Estimate:
     """Estimate how people read and how honest each source is, from the whole log; then let every label follow.
 
-    Accepted labels may be reopened. Broken off, the old estimate goes on to hold, or, if the new one was stored already,
+    Accepted labels may be reopened. Broken off, the old estimate goes on to hold; if the new one was stored already,
     ``relabel`` brings the labels after it.
     """
     started = time.perf_counter()
@@ -80,7 +80,9 @@ def _missed(sources: Ints, end: Floats, until: int) -> Floats:
     rows = raw(Miss.objects.filter(pk__lte=until).order_by("pk").values_list("source", "created"))
     place = np.searchsorted(sources, np.array([row[0] for row in rows], np.int64))
     age = end[place] - seconds([row[1] for row in rows])
-    return np.bincount(place, honesty.faded(np.full(len(rows), -honesty.CONTROL_MISSED), age), len(sources))
+    missed = np.zeros(len(sources))
+    np.add.at(missed, place, honesty.faded(np.full(len(rows), -honesty.CONTROL_MISSED), age))
+    return missed
 
 
 def _settle(sources: Ints, trust: Floats, doubt: Floats, end: Floats) -> None:
@@ -152,42 +154,51 @@ def _reweigh_sources() -> None:
     """Add up for every source what the last estimate concluded and what was heard since."""
     newest = Estimate.objects.order_by("-pk").first()
     _, reading = current_reading()
-    rows = raw(
-        Source.objects.order_by("pk").values_list(
-            "pk", "settled_trust", "settled_doubt", "settled", "honesty", "trust", "doubt"
-        )
-    )
+    rows = raw(Source.objects.order_by("pk").values_list("pk", "settled_trust", "settled_doubt", "settled", *_WEIGHED))
     if not rows:
         return
-    key, settled_trust, settled_doubt, settled, before, trust_before, doubt_before = zip(*rows, strict=True)
-    keys = np.array(key, np.int64)
+    columns = list(zip(*rows, strict=True))
+    keys = np.array(columns[0], np.int64)
     heard = _evidence(newest)
     place = np.searchsorted(keys, heard.source)
-    start = np.array([-np.inf if one is None else 0.0 for one in settled])
-    start[start == 0] = seconds([one for one in settled if one is not None])
+    start = np.full(len(keys), -np.inf)
+    some = np.array([one is not None for one in columns[3]])
+    start[some] = seconds([one for one in columns[3] if one is not None])
     end = start.copy()
     np.maximum.at(end, place, heard.time)
-    known = np.flatnonzero(np.isfinite(end))
-    sums = []
-    for sign, before_them in ((1, settled_trust), (-1, settled_doubt)):
-        since = honesty.faded(np.maximum(sign * heard.part, 0), end[place] - heard.time)
-        kept = np.array(before_them, np.float64)
-        kept[np.isfinite(start)] = honesty.faded(kept, np.where(np.isfinite(start), end - start, 0))[np.isfinite(start)]
-        sums.append(kept + np.bincount(place, since, len(keys)))
-    trust, doubt = sums
-    percent = honesty.percent(trust, doubt, reading.honesty, reading.certainty)
-    changed = [
-        row
-        for row in known
-        if percent[row] != before[row]
-        or not np.isclose(trust[row], trust_before[row], atol=1e-9)
-        or not np.isclose(doubt[row], doubt_before[row], atol=1e-9)
-    ]
+    trust, doubt = (
+        _added(np.array(settled, np.float64), np.where(some, end - start, 0), place, part, end[place] - heard.time)
+        for settled, part in ((columns[1], heard.part), (columns[2], -heard.part))
+    )
+    after = np.stack(
+        [
+            trust,
+            doubt,
+            honesty.percent(trust, doubt, reading.honesty, reading.certainty),
+            honesty.mass(trust, doubt, reading.certainty),
+        ],
+        axis=1,
+    )
+    before = np.array([[np.nan if one is None else one for one in row[4:]] for row in rows], np.float64)
+    changed = np.flatnonzero(np.isfinite(end) & ~np.isclose(after, before, rtol=0, atol=1e-9).all(1))
     with transaction.atomic(), connections[Source.objects.db].cursor() as cursor:
         cursor.executemany(
-            "UPDATE labelling_source SET trust = %s, doubt = %s, honesty = %s WHERE id = %s",
-            [(float(trust[row]), float(doubt[row]), int(percent[row]), int(keys[row])) for row in changed],
+            "UPDATE labelling_source SET trust = %s, doubt = %s, honesty = %s, mass = %s WHERE id = %s",
+            [
+                (a, b, int(share), int(mass), int(keys[row]))
+                for row, (a, b, share, mass) in zip(changed, after[changed].tolist(), strict=True)
+            ],
         )
+
+
+_WEIGHED = ("trust", "doubt", "honesty", "mass")
+
+
+def _added(settled: Floats, settled_age: Floats, place: Ints, parts: Floats, age: Floats) -> Floats:
+    """Return what was settled, faded, with the positive ones of the parts that came later."""
+    total = honesty.faded(settled, settled_age)
+    np.add.at(total, place, honesty.faded(np.maximum(parts, 0), age))
+    return total
 
 
 def follow_priors(sender: object, *, now: datetime, **_: object) -> None:  # noqa: ARG001

@@ -15,6 +15,7 @@ from drcaptcha.glyphs.models import Glyph, usable_label
 from drcaptcha.labelling.models import CANT_READ, Estimate, Miss, Vote
 from drcaptcha.learning.models import Prior
 from handwriting.alphabet import ALPHABETS, Alphabet
+from handwriting.consensus import honesty
 from handwriting.consensus.beliefs import levels
 from handwriting.consensus.reading import Reading
 from handwriting.consensus.verdicts import given_prior
@@ -53,8 +54,8 @@ class VoteLog:
     """Votes that count ``(v,)``, by glyph and then by number, the first of each source for each glyph.
 
     ``glyph`` and ``source`` are row numbers, ``answer`` the index of what was typed (see ``handwriting.consensus``),
-    ``honesty`` the source's in percent, ``known`` whether the label was known then, ``evidence`` what the vote said of
-    its source, ``time`` its seconds since 1970.
+    ``honesty`` the source's in percent by all that is known of it but this vote, ``known`` whether the label was known
+    then, ``time`` its seconds since 1970.
     """
 
     key: Ints
@@ -63,8 +64,6 @@ class VoteLog:
     answer: Ints
     honesty: Ints
     known: NDArray[np.bool_]
-    probe: NDArray[np.bool_]
-    evidence: Floats
     time: Floats
 
     def __len__(self) -> int:
@@ -82,21 +81,22 @@ def read_votes(glyphs: Collection[int] | None = None, *, until: int | None = Non
     if until is not None:
         votes = votes.filter(pk__lte=until)
     rows = votes.order_by("glyph", "pk").values_list(
-        "pk", "glyph", "source", "typed", "source__honesty", "known", "role", "evidence", "created"
+        "pk", "glyph", "source", "typed", "source__honesty", "source__mass", "known", "evidence", "created"
     )
     columns: Sequence[Sequence[Any]] = list(zip(*raw(rows), strict=True)) or [()] * 9
     key, glyph, source = (np.array(column, np.int64) for column in columns[:3])
     answer = _indices(np.array(columns[3], "<U1"))
-    honesty = np.array([-1 if share is None else share for share in columns[4]], np.int64)
+    _, reading = current_reading()
+    general = round(100 * reading.honesty)
+    share = np.array([general if one is None else one for one in columns[4]], np.int64)
+    evidence = np.array(columns[7], np.float64)
     log = VoteLog(
         key,
         glyph,
         source,
         answer,
-        np.where(honesty < 0, round(100 * current_reading()[1].honesty), honesty),
-        np.array(columns[5], "<U1") != "",
-        np.array(columns[6], "<U1") == "p",
-        np.array(columns[7], np.float64),
+        honesty.without(share, np.array(columns[5], np.int64), evidence, reading.certainty),
+        np.array(columns[6], "<U1") != "",
         seconds(columns[8]),
     )
     if not len(log):

@@ -21,6 +21,7 @@ class Source(models.Model):
     key = models.CharField(max_length=64, unique=True)
     created = models.DateTimeField()
     honesty = models.PositiveSmallIntegerField(null=True, help_text="In percent; empty before it has voted.")
+    mass = models.SmallIntegerField(default=0, help_text="On how much it rests, in steps of a quarter more each.")
     trust = models.FloatField(default=0)
     doubt = models.FloatField(default=0)
     weighed = models.DateTimeField(null=True)

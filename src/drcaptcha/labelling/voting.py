@@ -15,7 +15,6 @@ from drcaptcha.labelling.models import CANT_READ, Miss, Role, Source, Vote
 from drcaptcha.labelling.weighing import OURS
 from handwriting.consensus import honesty
 from handwriting.consensus.reading import Reading
-from handwriting.consensus.verdicts import given_prior
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,6 @@ def _votes(
     known = read_known(asked, reading)
     place = {key: row for row, key in enumerate(known.key.tolist())}
     labels = _label_classes(known)
-    prior = _expected(known, labels, reading)
     letters = alphabet()
     votes = []
     for ballot in ballots:
@@ -87,7 +85,7 @@ def _votes(
                     typed=one,
                     answer=CANT_READ if one == CANT_READ else answer or "",
                     known=letters.classes[labels[row]] if labels[row] >= 0 else "",
-                    evidence=_evidence(known, row, prior, one, reading),
+                    evidence=_evidence(known, row, one, reading),
                     controls=len(ballot.right),
                     prior_id=int(known.ensemble[row]) or None,
                     created=now,
@@ -103,23 +101,17 @@ def _label_classes(known: Known) -> np.ndarray:
     return np.array([letters.index(label) if some else -1 for label, some in zip(known.label, has, strict=True)], int)
 
 
-def _expected(known: Known, labels: np.ndarray, reading: Reading) -> np.ndarray:
-    """Return what each glyph may be by its label or, without one, by its prior: never by the votes of the moment."""
-    prior = known.prior.copy()
-    some = labels >= 0
-    if some.any():
-        none = np.zeros(int(some.sum()))
-        prior[some] = given_prior(labels[some], none, none, reading.affinity)
-    return prior
+def _evidence(known: Known, row: int, typed: str, reading: Reading) -> float:
+    """Return what a vote says of its source by the glyph's given label or its prior, never by other votes.
 
-
-def _evidence(known: Known, row: int, prior: np.ndarray, typed: str, reading: Reading) -> float:
+    So the order in which visitors come makes no difference. What they think of each other is left to the estimate.
+    """
+    if known.exempt[row] or (known.given[row] < 0 and not known.ensemble[row]):
+        return 0.0
     size = len(reading.alphabet)
     index = size if typed == CANT_READ else reading.alphabet.index(typed)
     answer = size + 1 if index is None else index
-    if known.exempt[row] or (known.ensemble[row] == 0 and known.state[row] not in LABELLED):
-        return 0.0
-    honest = prior[row] @ reading.confusion[known.level[row]][:, answer]
+    honest = known.prior[row] @ reading.confusion[known.level[row]][:, answer]
     return float(honesty.evidence(honest, reading.junk[answer], reading.honesty))
 
 
@@ -155,16 +147,17 @@ def _weigh_sources(
         parts[miss.source_id].append(honesty.CONTROL_MISSED)
     moved = []
     for pk, source in sources.items():
-        before = source.honesty
+        before = (source.honesty, source.mass)
         for name, sign in (("trust", 1), ("doubt", -1)):
             faded = honesty.fade(getattr(source, name), source.weighed or now, now)
             setattr(source, name, faded + sum(max(sign * part, 0.0) for part in parts[pk]))
         source.weighed = now
-        share = honesty.percent(np.array(source.trust), np.array(source.doubt), reading.honesty, reading.certainty)
-        source.honesty = int(share)
-        if before is not None and before != source.honesty:
+        trust, doubt = np.array(source.trust), np.array(source.doubt)
+        source.honesty = int(honesty.percent(trust, doubt, reading.honesty, reading.certainty))
+        source.mass = int(honesty.mass(trust, doubt, reading.certainty))
+        if before != (source.honesty, source.mass):
             moved.append(source)
-    Source.objects.bulk_update(sources.values(), ["trust", "doubt", "weighed", "honesty"])
+    Source.objects.bulk_update(sources.values(), ["trust", "doubt", "weighed", "honesty", "mass"])
     return moved
 
 

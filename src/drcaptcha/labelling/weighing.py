@@ -23,7 +23,7 @@ MOST_VOTES = 12
 
 @dataclass(frozen=True)
 class Weighed:
-    """Glyphs in the order of their keys, their votes, and what both come to. Arrays are ``(n,)`` and as in ``Known``."""
+    """Glyphs in the order of their keys, their votes, and what both come to. Arrays are ``(n,)``, as in ``Known``."""
 
     known: Known
     votes: VoteLog
@@ -65,7 +65,7 @@ def weigh_votes(known: Known, votes: VoteLog, reading: Reading, *, rule: str = O
     agrees = (known.ensemble > 0) & (known.prior.argmax(1) == top)
     verdict = judge(beliefs, tally, given=known.given, agrees=agrees, thresholds=thresholds())
     if rule != OURS:
-        verdict, top = _by_rule(rule, known, votes, place, verdict, reading)
+        verdict, top = _by_rule(rule, known, votes, place=place, ours=verdict, reading=reading)
     names = np.array(reading.alphabet.classes)
     state = np.array(STATES)[verdict]
     label = np.where(np.isin(state, ("accepted", "control")), names[top], "")
@@ -95,7 +95,9 @@ def worth(beliefs: Beliefs, reading: Reading) -> Floats:
     return selection.worth(posterior, answers, reading.entropy, legible * (1 - beliefs.ambiguous))
 
 
-def _by_rule(rule: str, known: Known, votes: VoteLog, place: Ints, ours: Ints, reading: Reading) -> tuple[Ints, Ints]:
+def _by_rule(
+    rule: str, known: Known, votes: VoteLog, *, place: Ints, ours: Ints, reading: Reading
+) -> tuple[Ints, Ints]:
     """Return state and class by a published rule, for glyphs whose label was not given."""
     verdict, top = ours.copy(), known.prior.argmax(1)
     names = np.array([*reading.alphabet.classes, "?", ""])

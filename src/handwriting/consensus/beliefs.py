@@ -53,12 +53,14 @@ class Beliefs:
     @property
     def ambiguous(self) -> Floats:
         """``(n,)``: the probability that a glyph is two characters."""
-        return self.pairs.sum(1)
+        chance: Floats = self.pairs.sum(1)
+        return chance
 
     @property
     def top(self) -> Ints:
         """``(n,)``: the likeliest class."""
-        return self.clear.argmax(1)
+        classes: Ints = self.clear.argmax(1)
+        return classes
 
     @property
     def distribution(self) -> Floats:
@@ -127,7 +129,7 @@ def _suspect(score: Floats, level: Ints, votes: Votes, reading: Reading) -> None
 
 
 def _pair_prior(prior: Floats, first: Ints, second: Ints, reading: Reading) -> Floats:
-    """Return the log-prior of each pair: large where people mix the two up and where the prior can't tell them apart."""
+    """Return the log-prior of each pair: large where people mix the two up and the prior can't tell them apart."""
     rows = np.arange(len(prior))[:, None]
     near = np.sqrt(prior[rows, first] * prior[rows, second]) * reading.affinity[first, second]
     return np.log(np.maximum(2 * reading.ambiguity * near, 1e-300))

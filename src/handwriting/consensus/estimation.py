@@ -1,8 +1,8 @@
 """Looking back over the whole log: who was honest, and how people read, given what all the votes together say.
 
-Expectation and maximisation by turns (Dawid & Skene 1979, https://doi.org/10.2307/2346806), but with one number a source
-in place of a matrix a worker: visitors come too seldom for more. A lie is found where known glyphs were asked, and where
-others, a network's opinion among them, agree on something else.
+Expectation and maximisation by turns (Dawid & Skene 1979, https://doi.org/10.2307/2346806), but with one number a
+source in place of a matrix a worker: visitors come too seldom for more. A lie is found where known glyphs were asked,
+and where others, a network's opinion among them, agree on something else.
 """
 
 from collections.abc import Callable
@@ -54,6 +54,8 @@ class Hindsight:
     reading: Reading
     trust: Floats
     doubt: Floats
+    parts: Floats
+    """``(v,)``: what each vote says of its source, -1 to 1, faded."""
 
     @property
     def percent(self) -> Ints:
@@ -76,7 +78,7 @@ def reestimate(
     ``prior`` ``(n, K)`` and ``level`` ``(n,)`` belong to the glyphs, ``missed`` ``(s,)`` is the doubt that missed
     controls raise. ``progress`` is told the share that is done after each round.
     """
-    hindsight = Hindsight(reading, np.zeros(len(missed)), missed)
+    hindsight = Hindsight(reading, np.zeros(len(missed)), missed, np.zeros(len(log)))
     for number in range(rounds):
         before = hindsight.percent
         hindsight = _round(log, prior, level, missed, hindsight)
@@ -88,7 +90,7 @@ def reestimate(
 
 def _round(log: Log, prior: npt.NDArray[np.floating], level: Ints, missed: Floats, now: Hindsight) -> Hindsight:
     """Judge all glyphs by what is believed of the sources, then the sources by what is believed of the glyphs."""
-    reading, percent = now.reading, now.percent
+    reading, trusted = now.reading, _trusted(log, now)
     size = len(reading.alphabet)
     honest = np.empty(len(log))
     sums = _Sums(np.zeros_like(reading.counts), 0.0, 0.0)
@@ -97,12 +99,14 @@ def _round(log: Log, prior: npt.NDArray[np.floating], level: Ints, missed: Float
         if first == last:
             continue
         some = slice(first, last)
-        votes = Votes(log.glyph[some] - start, log.answer[some], percent[log.source[some]])
+        votes = Votes(log.glyph[some] - start, log.answer[some], trusted[some])
         levels = level[start : start + CHUNK]
         beliefs = believe(np.asarray(prior[start : start + CHUNK], np.float64), levels, votes, reading)
         honest[some] = share_of_honest(beliefs, levels, votes, reading)
         sums.add(beliefs, levels, votes, log.audit[some], honest[some])
-    trust, doubt = _evidence(honest, percent[log.source], log, reading, len(missed))
+    parts = _evidence(honest, trusted, log, reading)
+    trust = np.bincount(log.source, np.maximum(parts, 0), len(missed))
+    doubt = np.bincount(log.source, np.maximum(-parts, 0), len(missed))
     checked = log.audit
     lies = np.bincount(log.answer[checked], 1 - honest[checked], size + 2)
     general = (_PRIOR_AUDITS * 0.9 + honest[checked].sum()) / (_PRIOR_AUDITS + checked.sum())
@@ -113,7 +117,7 @@ def _round(log: Log, prior: npt.NDArray[np.floating], level: Ints, missed: Float
         certainty=_certainty(honest, log, float(general)),
         **sums.shares(reading),
     )
-    return Hindsight(learned, trust, doubt + missed)
+    return Hindsight(learned, trust, doubt + missed, parts)
 
 
 @dataclass
@@ -128,7 +132,9 @@ class _Sums:
     def add(self, beliefs: Beliefs, level: Ints, votes: Votes, audit: npt.NDArray[np.bool_], honest: Floats) -> None:
         """Take in a chunk. How people read is learned where the label was known; what glyphs are, where it was not."""
         glyph, answer = votes.glyph[audit], votes.answer[audit]
-        np.add.at(self.counts, (level[glyph], slice(None), answer), beliefs.clear[glyph] * honest[audit][:, None])
+        by_answer = np.zeros((*self.counts.shape[:1], *self.counts.shape[:0:-1]))
+        np.add.at(by_answer, (level[glyph], answer), beliefs.clear[glyph] * honest[audit][:, None])
+        self.counts += by_answer.transpose(0, 2, 1)
         asked = np.unique(votes.glyph[~audit])
         self.ambiguous += float(beliefs.ambiguous[asked].sum())
         self.unreadable += float(beliefs.unreadable[asked].sum())
@@ -160,15 +166,19 @@ def share_of_honest(beliefs: Beliefs, level: Ints, votes: Votes, reading: Readin
     return np.clip(share, 1e-6, 1 - 1e-6)
 
 
-def _evidence(honest: Floats, percent: Ints, log: Log, reading: Reading, sources: int) -> tuple[Floats, Floats]:
-    """Return the trust and the doubt of each source: what its votes say of it, without what was believed before."""
-    before = np.clip(percent / 100, 0.005, 0.995)
+def _trusted(log: Log, now: Hindsight) -> Ints:
+    """Return ``(v,)``: the honesty of each vote's source in percent, by all that is known of it but that vote."""
+    trust = now.trust[log.source] - np.maximum(now.parts, 0)
+    doubt = now.doubt[log.source] - np.maximum(-now.parts, 0)
+    return honesty.percent(np.maximum(trust, 0), np.maximum(doubt, 0), now.reading.honesty, now.reading.certainty)
+
+
+def _evidence(honest: Floats, trusted: Ints, log: Log, reading: Reading) -> Floats:
+    """Return what each vote says of its source, without what was believed of that before."""
+    before = np.clip(trusted / 100, 0.005, 0.995)
     ratio = honest / (1 - honest) * (1 - before) / before
-    parts = honesty.evidence(ratio, np.ones(len(ratio)), reading.honesty) * log.weight
-    return (
-        np.bincount(log.source, np.maximum(parts, 0), sources),
-        np.bincount(log.source, np.maximum(-parts, 0), sources),
-    )
+    parts: Floats = honesty.evidence(ratio, np.ones(len(ratio)), reading.honesty) * log.weight
+    return parts
 
 
 def _certainty(honest: Floats, log: Log, general: float) -> float:
@@ -188,7 +198,8 @@ def _certainty(honest: Floats, log: Log, general: float) -> float:
     def fit(certainty: float) -> float:
         a, b = general * certainty, (1 - general) * certainty
         return sum(
-            count * (lgamma(a + r) + lgamma(b + w) - lgamma(a + b + r + w) + lgamma(a + b) - lgamma(a) - lgamma(b))
+            float(count)
+            * (lgamma(a + r) + lgamma(b + w) - lgamma(a + b + r + w) + lgamma(a + b) - lgamma(a) - lgamma(b))
             for (r, w), count in zip(pairs.tolist(), counts.tolist(), strict=True)
         )
 

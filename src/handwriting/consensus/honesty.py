@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+STEP = 1.25
 
 HALF_LIFE = timedelta(days=3)
 """After so long, evidence counts half."""
@@ -41,7 +44,29 @@ def fade(part: float, since: datetime, now: datetime) -> float:
     return float(faded(np.array(part), np.array((now - since).total_seconds())))
 
 
-def percent(trust: Floats, doubt: Floats, honesty: float, certainty: float) -> npt.NDArray[np.int64]:
+def percent(trust: Floats, doubt: Floats, honesty: float, certainty: float) -> Ints:
     """Return the mean of the Beta in whole percents, 1 to 99."""
-    mean = (honesty * certainty + trust) / (certainty + trust + doubt)
+    return _whole((honesty * certainty + trust) / (certainty + trust + doubt))
+
+
+def mass(trust: Floats, doubt: Floats, certainty: float) -> Ints:
+    """Return on how many observations a honesty rests, as a step of a scale on which each is a quarter more.
+
+    Steps, so that the votes of a source with many of them seldom have to be weighed again.
+    """
+    steps: Ints = np.rint(np.log(certainty + trust + doubt) / np.log(STEP)).astype(np.int64)
+    return steps
+
+
+def without(share: Ints, mass_step: Ints, part: Floats, certainty: float) -> Ints:
+    """Return honesties in percent as they would be without one ``part`` of an observation each.
+
+    What a vote said of its source must not count again when the glyph that said so is judged.
+    """
+    whole = np.maximum(STEP ** mass_step.astype(np.float64), certainty + np.abs(part))
+    trust = np.maximum(share / 100 * whole - np.maximum(part, 0), 0)
+    return _whole(trust / (whole - np.abs(part)))
+
+
+def _whole(mean: Floats) -> Ints:
     return np.clip(np.rint(100 * mean), 1, 99).astype(np.int64)

@@ -33,8 +33,8 @@ class Reading:
 
     ``counts`` ``(LEVELS, K, K + 2)`` are what was typed for glyphs of known class, weighted by how honest the source
     was. ``lies`` ``(K + 2,)`` are what dishonest sources typed. ``honesty`` is the share of honest votes, ``certainty``
-    how many votes of a source that belief is worth. ``ambiguity`` and ``illegibility`` are the shares of glyphs that are
-    two characters or none. ``collusion`` is the share of glyphs about which the dishonest agree among themselves.
+    how many votes of a source that belief is worth. ``ambiguity`` and ``illegibility`` are the shares of glyphs that
+    are two characters or none. ``collusion`` is the share of glyphs about which the dishonest agree among themselves.
     """
 
     alphabet: Alphabet
@@ -68,8 +68,8 @@ class Reading:
         pooled /= pooled.sum(1, keepdims=True)
         level = self.counts + _POOL_WORTH * pooled
         level[0] = _POOL_WORTH * pooled
-        level /= level.sum(2, keepdims=True)
-        return level
+        shares: Floats = level / level.sum(2, keepdims=True)
+        return shares
 
     @cached_property
     def junk(self) -> Floats:
@@ -77,7 +77,7 @@ class Reading:
         size = len(self.alphabet)
         even = np.full(size + 2, 1 / (size + 2))
         said: Floats = self.lies + _LIES_WORTH * even
-        return said / said.sum()
+        return said / float(said.sum())
 
     @cached_property
     def blind(self) -> Floats:
@@ -89,9 +89,9 @@ class Reading:
 
     @cached_property
     def affinity(self) -> Floats:
-        """``(K, K)``, symmetric, zero on the diagonal: how readily a glyph is both of two classes, 1 on average a class."""
+        """``(K, K)``, symmetric, zero on the diagonal: how readily a glyph is both of two classes, in all 1 a class."""
         size = len(self.alphabet)
-        mixed = self.confusion[0][:, :size] + self.confusion[0][:, :size].T
+        mixed: Floats = self.confusion[0][:, :size] + self.confusion[0][:, :size].T
         np.fill_diagonal(mixed, 0)
         scaled: Floats = mixed / mixed.sum(1).mean()
         return scaled
@@ -103,7 +103,8 @@ class Reading:
         The last column stands for a glyph that can't be read.
         """
         share = self._honest_share
-        return np.log(share + self._junk_share)
+        log: Floats = np.log(share + self._junk_share)
+        return log
 
     @cached_property
     def responsibility(self) -> Floats:
@@ -120,11 +121,12 @@ class Reading:
         """
         share = self._honest_share[..., :-1]
         lie = 1 - _honesties()[:, None, None, None]
-        return np.log(np.stack([np.maximum(share, FLOOR), share + lie]))
+        log: Floats = np.log(np.stack([np.maximum(share, FLOOR), share + lie]))
+        return log
 
     @cached_property
     def entropy(self) -> Floats:
-        """``(K + 1,)``: the entropy of an average visitor's answer in nats, by class; the last for what can't be read."""
+        """``(K + 1,)``: the entropy of an average answer in nats, by class; the last for what can't be read."""
         said = np.exp(self.log_likelihood[round(100 * self.honesty), 0])
         entropy: Floats = -(said * np.log(said)).sum(0)
         return entropy
@@ -134,7 +136,8 @@ class Reading:
         by_answer = np.concatenate(
             [self.confusion.transpose(0, 2, 1), np.broadcast_to(self.blind[:, None], (LEVELS, len(self.blind), 1))], 2
         )
-        return _honesties()[:, None, None, None] * by_answer
+        share: Floats = _honesties()[:, None, None, None] * by_answer
+        return share
 
     @cached_property
     def _junk_share(self) -> Floats:

@@ -21,7 +21,7 @@ class Thresholds:
 
     accept: float = 0.995
     sources: int = 2
-    promote: float = 0.9998
+    promote: float = 0.9995
     promote_sources: int = 3
     dispute: float = 0.75
     patience: int = 9
@@ -31,7 +31,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Tally:
-    """What the votes of ``n`` glyphs come to, each ``(n,)``: all that count, those for the likeliest class, "can't read"."""
+    """What votes come to, each ``(n,)``: all that count, those for the likeliest class, those that say "can't read"."""
 
     votes: Ints
     support: Ints
@@ -75,7 +75,9 @@ def judge(
     return verdict
 
 
-def given_prior(given: Ints, passes: Ints, misses: Ints, affinity: Floats) -> Floats:
+def given_prior(
+    given: Ints, passes: npt.NDArray[np.number], misses: npt.NDArray[np.number], affinity: Floats
+) -> Floats:
     """Return the prior ``(n, K)`` of glyphs whose class was ``given`` ``(n,)``, by how the control has fared.
 
     ``passes`` and ``misses`` count visitors who got every other control of the captcha right. A right label is missed

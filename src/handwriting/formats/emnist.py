@@ -2,7 +2,8 @@
 
 A data set is a split, which has a mapping and two parts, ``train`` and ``test``. The files of a split are IDX images
 and labels and a mapping in text, or one MATLAB file; they lie in a folder, in its subfolder ``gzip``, or in a zip.
-The pictures are stored transposed and come out upright.
+The pictures are stored transposed and come out upright. What an installation has exported (``exports``) is a split
+too, whose rows tell what IDX can't: data sets, and the truth apart from the label.
 """
 
 import codecs
@@ -19,13 +20,17 @@ from numpy.typing import NDArray
 
 from handwriting.formats.errors import DamagedError, FormatError, MismatchError, MissingError
 from handwriting.formats.idx import FAULTS, RENEW, SIDE, StoredFile, check_images, read_images, read_labels, reading
+from handwriting.formats.labels import PartRows, Rows, digest, read_rows
 from handwriting.formats.matlab import MatlabPart, read_matlab
 
 Part = Literal["train", "test"]
 PARTS: tuple[Part, ...] = ("test", "train")
 """In the order in which chunks come: whoever keeps the first of two equal pictures keeps it out of training."""
 
-SPLITS = ("balanced", "byclass", "bymerge", "letters", "digits", "mnist", "starter")
+EXPORT = "export"
+"""The split that an installation writes."""
+
+SPLITS = ("balanced", "byclass", "bymerge", "letters", "digits", "mnist", "starter", EXPORT)
 DEFAULT_SPLIT = "balanced"
 
 _SPLIT = rf"(?:emnist-)?(?P<split>{'|'.join(SPLITS)})"
@@ -33,18 +38,26 @@ _ROLES = {
     "images": re.compile(rf"{_SPLIT}-(?P<part>train|test)-images-idx3-ubyte(\.gz)?"),
     "labels": re.compile(rf"{_SPLIT}-(?P<part>train|test)-labels-idx1-ubyte(\.gz)?"),
     "mapping": re.compile(rf"{_SPLIT}-mapping\.txt(\.gz)?"),
+    "rows": re.compile(rf"{_SPLIT}-labels\.jsonl(\.gz)?"),
     "matlab": re.compile(rf"{_SPLIT}\b.*\.mat"),
 }
 _MOST_MAPPING_BYTES = 1 << 16
+_CHECKED_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some glyphs of one part: ``images`` uint8 (n, 28, 28), upright; ``labels`` (n,) of type ``<U1``."""
+    """Some glyphs of one part: ``images`` uint8 (n, 28, 28), upright; all else (n,).
+
+    ``labels`` are of type ``<U1`` and empty where there is none. ``truths`` are what a data set said, ``data_sets`` the
+    names of the data sets.
+    """
 
     part: Part
     images: NDArray[np.uint8]
     labels: NDArray[np.str_]
+    truths: NDArray[np.str_]
+    data_sets: NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -59,16 +72,22 @@ class EmnistSource:
     classes: tuple[str, ...]
     _labels: Mapping[Part, NDArray[np.str_]]
     _batches: Mapping[Part, Callable[[int], Iterator[NDArray[np.uint8]]]]
+    _rows: Rows | None = None
 
     @property
     def name(self) -> str:
-        """What to call the data set."""
+        """What to call the data set, where no rows tell."""
         return self.split if self.split == "starter" else f"emnist-{self.split}"
 
     @property
     def caseless(self) -> bool:
         """Whether a label stands for both cases of its letter, so that the picture may show either."""
         return self.split == "letters"
+
+    @property
+    def data_sets(self) -> Mapping[str, bool]:
+        """The names of the data sets, each with whether it is caseless."""
+        return self._rows.data_sets if self._rows else {self.name: self.caseless}
 
     @property
     def sizes(self) -> dict[Part, int]:
@@ -80,9 +99,20 @@ class EmnistSource:
         for part, labels in self._labels.items():
             start = 0
             for batch in self._batches[part](size):
-                images = np.ascontiguousarray(batch.reshape(-1, SIDE, SIDE).transpose(0, 2, 1))
-                yield Chunk(part, images, labels[start : start + len(batch)])
+                some = slice(start, start + len(batch))
+                yield self._chunk(part, turned(batch.reshape(-1, SIDE, SIDE)), labels[some], some)
                 start += len(batch)
+
+    def _chunk(self, part: Part, images: NDArray[np.uint8], labels: NDArray[np.str_], some: slice) -> Chunk:
+        if self._rows is None:
+            return Chunk(part, images, labels, labels, np.full(len(labels), self.name))
+        rows = self._rows.parts[part]
+        return Chunk(part, images, labels, np.array(rows.truths[some], "<U1"), np.array(rows.data_sets[some]))
+
+
+def turned(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return ``images`` (n, 28, 28) transposed: upright, if they were as EMNIST stores them, and the other way about."""
+    return np.ascontiguousarray(images.transpose(0, 2, 1))
 
 
 def open_files(path: Path, split: str | None = None) -> EmnistSource:
@@ -90,7 +120,7 @@ def open_files(path: Path, split: str | None = None) -> EmnistSource:
 
     ``path`` is a folder, a zip, a ``.mat`` or one IDX or mapping file, whose siblings are found beside it; a file of
     images or labels stands for its part alone. Without ``split`` the file's name tells it, and a folder or zip gives
-    the balanced one. Nothing is yielded, and no more than the labels is kept, before every file was read to its end.
+    the only one that it has, or else the balanced one. Nothing is yielded, and no more than the labels is kept, before every file was read to its end.
 
     Raises:
         FormatError: something is missing, damaged or does not fit together.
@@ -98,11 +128,11 @@ def open_files(path: Path, split: str | None = None) -> EmnistSource:
     if split is not None and split not in SPLITS:
         raise MissingError(path, f"there is no split {split!r}", f"Choose one of {', '.join(SPLITS)}")
     if path.is_dir():
-        return _Shelf.of_folder(path).source(split or DEFAULT_SPLIT, PARTS)
+        return _Shelf.of_folder(path).source(split, PARTS)
     if not path.is_file():
         raise MissingError(path, "there is no such file or folder", "Check the path")
     if path.suffix == ".zip":
-        return _Shelf.of_zip(path).source(split or DEFAULT_SPLIT, PARTS)
+        return _Shelf.of_zip(path).source(split, PARTS)
     role = _role_of(path.name)
     if path.suffix == ".mat":
         return _from_matlab(_on_disk(path), _agreed(path, split, role.split if role else None))
@@ -170,9 +200,10 @@ class _Shelf:
     def of_zip(cls, archive: Path) -> "_Shelf":
         return cls(archive, _by_role(_members(archive)))
 
-    def source(self, split: str, parts: Iterable[Part], *, matlab: bool = True) -> EmnistSource:
+    def source(self, split: str | None, parts: Iterable[Part], *, matlab: bool = True) -> EmnistSource:
         """Read the split from its IDX files, or from its MATLAB file where there are none."""
-        wanted = [_Role("mapping", split)]
+        split = split or self._default()
+        wanted = [_Role(kind, split) for kind in ("mapping", "rows") if kind == "mapping" or split == EXPORT]
         wanted += [_Role(kind, split, part) for part in parts for kind in ("images", "labels")]
         absent = [role for role in wanted if role not in self.files]
         if not absent:
@@ -184,17 +215,30 @@ class _Shelf:
             raise MismatchError(self.place, f"has several .mat files of the split {split}", "Name the one to read")
         if len(absent) == len(wanted):
             raise MissingError(self.place, f"has no files of the split {split}", self._remedy())
-        raise MissingError(self.place, f"lacks {', '.join(map(_file_name, absent))}", "Put them beside the others")
+        raise MissingError(self.place, f"lacks {', '.join(map(_expected, absent))}", "Put them beside the others")
+
+    def _default(self) -> str:
+        splits = {role.split for role in self.files}
+        return splits.pop() if len(splits) == 1 else DEFAULT_SPLIT
 
     def _remedy(self) -> str:
         splits = [split for split in SPLITS if any(role.split == split for role in self.files)]
         return f"It has {', '.join(splits)}" if splits else "Name the folder that has EMNIST's files"
 
 
-def _file_name(role: _Role) -> str:
-    if role.kind == "mapping":
-        return f"emnist-{role.split}-mapping.txt"
-    return f"emnist-{role.split}-{role.part}-{role.kind}-idx{3 if role.kind == 'images' else 1}-ubyte.gz"
+def file_name(kind: str, split: str, part: str | None = None) -> str:
+    """Return how EMNIST names a file of ``images`` or ``labels``, or the ``mapping``; ``rows`` are our own."""
+    match kind:
+        case "mapping":
+            return f"emnist-{split}-mapping.txt"
+        case "rows":
+            return f"emnist-{split}-labels.jsonl.gz"
+        case _:
+            return f"emnist-{split}-{part}-{kind}-idx{3 if kind == 'images' else 1}-ubyte.gz"
+
+
+def _expected(role: _Role) -> str:
+    return file_name(role.kind, role.split, role.part)
 
 
 def _by_role(named: Iterable[tuple[str, StoredFile]]) -> dict[_Role, list[StoredFile]]:
@@ -231,7 +275,32 @@ def _from_idx(split: str, files: Mapping[_Role, StoredFile]) -> EmnistSource:
                 "Take both files from the same download",
             )
         batches[part] = partial(read_images, images_file)
-    return EmnistSource(split, mapping.classes, labels, batches)
+    rows_file = files.get(_Role("rows", split))
+    rows = read_rows(rows_file) if rows_file else None
+    for part in labels if rows else ():
+        _check_rows(rows.name, rows.parts[part], files[_Role("images", split, part)].name, labels[part], batches[part])
+    return EmnistSource(split, mapping.classes, labels, batches, rows)
+
+
+def _check_rows(
+    name: str,
+    rows: PartRows,
+    images: str,
+    labels: NDArray[np.str_],
+    batches: Callable[[int], Iterator[NDArray[np.uint8]]],
+) -> None:
+    """Make sure that rows speak of these labels and pictures, one by one."""
+    remedy = "Take all files from the same export"
+    if len(rows) != len(labels):
+        raise MismatchError(name, f"has {len(rows):,} rows of this part, but {images} {len(labels):,} images", remedy)
+    if rows.labels != labels.tolist():
+        raise MismatchError(name, f"has other labels than those that go with {images}", remedy)
+    index = 0
+    for batch in batches(_CHECKED_AT_ONCE):
+        for image in turned(batch.reshape(-1, SIDE, SIDE)):
+            if digest(image.tobytes()) != rows.digest(index):
+                raise MismatchError(name, f"speaks of another picture than number {index + 1:,} of {images}", remedy)
+            index += 1
 
 
 def _from_matlab(file: StoredFile, split: str) -> EmnistSource:

@@ -39,6 +39,8 @@ class Stream(Protocol):
 
     def read(self, size: int, /) -> bytes: ...
 
+    def readline(self, size: int, /) -> bytes: ...
+
 
 @dataclass(frozen=True)
 class StoredFile:
@@ -62,6 +64,11 @@ def reading(file: StoredFile) -> Iterator[Stream]:
                 yield stream
     except FAULTS as fault:
         raise DamagedError(file.name, f"can't be read ({fault})", RENEW) from fault
+
+
+def header(magic: int, *shape: int) -> bytes:
+    """Return what stands before the values: ``shape`` begins with how many images or labels there are."""
+    return b"".join(number.to_bytes(4, "big") for number in (magic, *shape))
 
 
 def read_labels(file: StoredFile) -> NDArray[np.uint8]:

@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -36,14 +37,20 @@ def test_no_glyph_stands_twice_in_a_captcha(stock: list[Glyph], now: datetime, r
         assert len({slot.glyph for slot in captcha.slots}) == captcha.length
 
 
-def test_only_controls_gate_and_only_unknown_glyphs_are_asked(
+def test_only_labelled_glyphs_gate_and_unknown_ones_are_asked(
     stock: list[Glyph], now: datetime, rng: np.random.Generator
 ) -> None:
     labels = {glyph.pk: glyph.label for glyph in stock}
-    for captcha in compose(30, now=now, rng=rng):
+    for captcha in compose(60, now=now, rng=rng):
         for slot in captcha.slots:
-            assert slot.accepts == labels[slot.glyph]
-            assert slot.gates == bool(labels[slot.glyph])
+            assert slot.accepts == (labels[slot.glyph] if slot.gates else "")
+            assert bool(labels[slot.glyph]) == (slot.role != "probe")
+
+
+def test_some_that_do_not_gate_are_audits(stock: list[Glyph], now: datetime, rng: np.random.Generator) -> None:
+    roles = [Counter(slot.role for slot in captcha.slots) for captcha in compose(200, now=now, rng=rng)]
+    assert all(role["audit"] <= 1 and role["probe"] >= 1 for role in roles)
+    assert 40 <= sum(role["audit"] for role in roles) <= 95
 
 
 def test_a_test_glyph_is_never_shown(

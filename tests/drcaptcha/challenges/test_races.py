@@ -15,7 +15,7 @@ from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
 from drcaptcha.errors import ChallengeUsed
 from drcaptcha.glyphs.models import Glyph
-from drcaptcha.labelling.models import Vote
+from drcaptcha.labelling.models import Miss, Source, Vote
 from drcaptcha.sites.models import Site
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,7 +65,23 @@ def test_no_vote_is_lost_when_all_answer_about_one_glyph(make_captcha: Callable[
 
     assert all(at_once(answer))
     glyph = Glyph.objects.get(pk=captchas[0].slots[-1].glyph)
-    assert (glyph.votes.count(), glyph.label, glyph.decisions.count()) == (CROWD, "M", 1)
+    assert (glyph.votes.count(), glyph.label) == (CROWD, "M")
+    assert [d.after_state for d in glyph.decisions.order_by("pk")] == ["provisional", "accepted", "control"]
+    assert Source.objects.filter(honesty__gt=0).count() == CROWD
+
+
+def test_answers_of_one_source_at_once_all_count(make_captcha: Callable[..., Captcha]) -> None:
+    now = timezone.now()
+    captchas = [make_captcha("eaATM", known="eaAT") for _ in range(CROWD)]
+    site = Site.of(None).pk
+
+    def answer(visitor: int) -> bool:
+        token = seal(Purpose.CHALLENGE, captchas[visitor].pk, site, now)
+        return verify(token, "eaAxM" if visitor % 2 else "eaATM", address="192.0.2.1", now=now).passed
+
+    assert sum(at_once(answer)) == CROWD // 2
+    assert (Vote.objects.count(), Miss.objects.count()) == (CROWD // 2, CROWD // 2)
+    assert Source.objects.get().doubt == pytest.approx(CROWD // 2 * 0.25)
 
 
 def test_no_two_visitors_get_one_captcha(make_captcha: Callable[..., Captcha]) -> None:

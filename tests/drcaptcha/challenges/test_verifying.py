@@ -9,7 +9,7 @@ from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
 from drcaptcha.glyphs.models import Glyph, State
-from drcaptcha.labelling.models import Source, Vote
+from drcaptcha.labelling.models import Miss, Source, Vote
 from drcaptcha.sites.models import Site
 
 MakeCaptcha = Callable[..., Captcha]
@@ -94,19 +94,78 @@ def test_one_source_alone_makes_no_label(make_captcha: MakeCaptcha, now: datetim
 
 
 def test_two_sources_make_a_label_with_its_reason(make_captcha: MakeCaptcha, now: datetime) -> None:
-    captcha = make_captcha()
+    captcha = make_captcha("eaATKM")
     again = Captcha.objects.create(**{f: getattr(captcha, f) for f in COPIED})
-    assert answer(captcha, "eaATOM", now, "192.0.2.1")
-    assert answer(again, "eaATOM", now, "192.0.2.2")
-    assert [(glyph.label, glyph.state) for glyph in probes(captcha)] == [("O", State.ACCEPTED), ("M", State.ACCEPTED)]
-    assert probes(captcha)[0].decisions.get().reason == "sources that agree: 2; votes: 2"
+    assert answer(captcha, "eaATKM", now, "192.0.2.1")
+    assert {glyph.state for glyph in probes(captcha)} == {State.PROVISIONAL}
+    assert answer(again, "eaATKM", now, "192.0.2.2")
+    assert [(glyph.label, glyph.state) for glyph in probes(captcha)] == [("K", State.ACCEPTED), ("M", State.ACCEPTED)]
+    last = probes(captcha)[0].decisions.latest("pk")
+    assert (last.votes, last.sources, last.before_state, last.after_state) == (2, 2, "provisional", "accepted")
+    assert last.posterior > 0.995
+    assert "2 of 2 votes for K" in last.reason
 
 
-def test_the_original_rule_takes_the_first_answer(make_captcha: MakeCaptcha, now: datetime, settings: Settings) -> None:
-    settings.DRCAPTCHA_AGREEMENT = 1
-    captcha = make_captcha()
+def test_the_vote_tells_how_the_controls_went(make_captcha: MakeCaptcha, now: datetime) -> None:
+    assert answer(make_captcha("eaATKM"), "eaATKM", now)
+    assert set(Vote.objects.values_list("role", "answer", "known", "controls")) == {
+        ("probe", "K", "", 4),
+        ("probe", "M", "", 4),
+    }
+
+
+def test_an_audit_does_not_gate_and_is_known(
+    make_glyph: Callable[..., Glyph], make_captcha: MakeCaptcha, now: datetime
+) -> None:
+    captcha = make_captcha("eaATM")
+    captcha.content.append([make_glyph("H").pk, "audit", ""])
+    captcha.length += 1
+    captcha.save()
+    assert answer(captcha, "eaATMK", now)
+    vote = Vote.objects.get(role="audit")
+    assert (vote.typed, vote.known) == ("K", "H")
+    assert vote.evidence < -0.5
+    assert vote.source.honesty < 60
+
+
+def test_who_reads_audits_right_is_trusted_more(
+    make_glyph: Callable[..., Glyph], make_captcha: MakeCaptcha, now: datetime
+) -> None:
+    captcha = make_captcha("eaATM")
+    captcha.content.append([make_glyph("H").pk, "audit", ""])
+    captcha.length += 1
+    captcha.save()
+    assert answer(captcha, "eaATMH", now)
+    assert Source.objects.get().honesty == 95
+
+
+def test_one_of_five_controls_may_be_unreadable(make_captcha: MakeCaptcha, now: datetime) -> None:
+    assert answer(make_captcha("eaATOM", known="eaATM"), "eaATO?", now)
+
+
+@pytest.mark.parametrize(("known", "typed"), [("eaAT", "eaA?OM"), ("eaATM", "eaA?O?"), ("eaATM", "exA?OM")])
+def test_no_more_than_that(make_captcha: MakeCaptcha, now: datetime, known: str, typed: str) -> None:
+    assert not answer(make_captcha("eaATOM", known=known), typed, now)
+
+
+def test_a_probe_that_can_not_be_read_costs_nothing(make_captcha: MakeCaptcha, now: datetime) -> None:
+    assert answer(make_captcha("eaATOM"), "eaAT??", now)
+    assert set(Vote.objects.values_list("typed", "answer")) == {("?", "?")}
+
+
+def test_a_missed_control_is_noted_without_what_was_typed(make_captcha: MakeCaptcha, now: datetime) -> None:
+    captcha = make_captcha("eaATOM")
+    assert not answer(captcha, "eaAxOM", now)
+    miss = Miss.objects.get()
+    assert (miss.glyph.label, miss.alone) == ("T", True)
+    assert Source.objects.get().honesty < 90
+
+
+def test_passes_are_counted(make_captcha: MakeCaptcha, now: datetime) -> None:
+    captcha = make_captcha("eaATOM")
     assert answer(captcha, "eaATOM", now)
-    assert [glyph.label for glyph in probes(captcha)] == ["O", "M"]
+    counts = Glyph.objects.in_bulk([slot.glyph for slot in captcha.slots])
+    assert [counts[slot.glyph].passes for slot in captcha.slots] == [1, 1, 1, 1, 0, 0]
 
 
 def test_a_challenge_is_answered_once_if_right(make_captcha: MakeCaptcha, now: datetime) -> None:

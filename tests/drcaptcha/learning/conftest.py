@@ -57,6 +57,7 @@ def add_glyphs(db: None) -> Callable[..., None]:
                     split=split,
                     state=State.CONTROL,
                     label=character,
+                    given=character,
                     truth=character,
                 )
             )

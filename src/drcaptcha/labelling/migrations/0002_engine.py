@@ -68,6 +68,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='source',
+            name='mass',
+            field=models.SmallIntegerField(default=0, help_text='On how much it rests, in steps of a quarter more each.'),
+        ),
+        migrations.AddField(
+            model_name='source',
             name='settled',
             field=models.DateTimeField(null=True),
         ),
