@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from handwriting.metrics import accuracy, confusion, share, top_k
+from handwriting.metrics import accuracy, confirmed, confusion, share, top_k
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.4, 0.5, 0.1], [0.2, 0.2, 0.6]])
 LABELS = np.array([0, 1, 0, 2])
@@ -38,6 +38,47 @@ def test_the_interval_holds_the_share_and_stays_in_range(pair: tuple[int, int]) 
     found = share(*pair)
     assert 0 <= found.low <= found.value + 1e-12
     assert found.value - 1e-12 <= found.high <= 1
+
+
+def test_what_readers_confirm_is_measured_by_how_they_confirm_what_is_right() -> None:
+    found = confirmed(800, 1000, 1800, 2000)
+    assert found.value == pytest.approx(0.8 / 0.9)
+    # By hand: the log of the ratio has a variance of 1/800 - 1/1000 + 1/1800 - 1/2000.
+    reach = np.exp(1.96 * np.sqrt(0.00025 + 0.0000556))
+    assert found.low == pytest.approx(found.value / reach, abs=0.001)
+    assert found.high == pytest.approx(found.value * reach, abs=0.001)
+
+
+COUNTS = st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(COUNTS, COUNTS.filter(lambda pair: pair[0] > 0))
+def test_the_interval_of_what_is_confirmed_holds_it(pair: tuple[int, int], sure: tuple[int, int]) -> None:
+    found = confirmed(*pair, *sure)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.low < found.high
+
+
+def test_labels_that_are_easier_to_read_are_not_taken_for_sure() -> None:
+    found = confirmed(9_900, 10_000, 9_500, 10_000)
+    assert found.value == found.high == 1
+    assert found.low == share(9_900, 10_000).low
+
+
+@given(COUNTS, COUNTS.filter(lambda pair: pair[0] > 0))
+def test_more_trials_of_the_same_narrow_the_interval(pair: tuple[int, int], sure: tuple[int, int]) -> None:
+    few, many = confirmed(*pair, *sure), confirmed(*(100 * count for count in (*pair, *sure)))
+    assume(few.high < 1)
+    assert many.value == pytest.approx(few.value)
+    assert many.high - many.low <= few.high - few.low
+
+
+@pytest.mark.parametrize(
+    "counts", [(0, 0, 1, 1), (1, 1, 0, 1), (1, 1, 0, 0), (2, 1, 1, 1), (1, 1, 2, 1), (-1, 1, 1, 1)]
+)
+def test_it_rejects_what_can_not_be_measured(counts: tuple[int, int, int, int]) -> None:
+    with pytest.raises(ValueError, match="can't be measured"):
+        confirmed(*counts)
 
 
 def test_confusion_counts_labels_by_row() -> None:
