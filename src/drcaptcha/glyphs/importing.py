@@ -1,8 +1,7 @@
 """Data sets come in: every picture once, in batches that stay when the rest is broken off."""
 
-import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from handwriting.alphabet import Alphabet
 from handwriting.formats.emnist import Chunk, EmnistSource, Part
 from handwriting.formats.errors import DamagedError
 from handwriting.formats.folders import find_pictures
+from handwriting.formats.labels import digest
 from handwriting.preprocessing import PictureError, read
 
 BATCH = 2_000
@@ -41,21 +41,20 @@ class ImportSummary:
     classes: int
 
 
-def digest(picture: bytes) -> bytes:
-    """Return what a picture is known by: two glyphs never share it."""
-    return hashlib.blake2b(picture, digest_size=16).digest()
-
-
 def import_emnist(
     source: EmnistSource, *, now: datetime, rng: np.random.Generator, progress: Progress
 ) -> ImportSummary:
     """Add what is new of ``source``; broken off, it is taken up again by calling it again.
 
     A picture that is here already, from whatever set and in whichever part, is skipped and keeps its part, so none
-    that judges ever teaches.
+    that judges ever teaches. A label is a given one, also if votes gave it in the installation that exported it: the
+    votes did not come along, and without them it would not last.
+
+    Raises:
+        NotPossible: a data set of the same name has labels of another kind; then none is added.
     """
-    data_set = _data_set(source.name, caseless=source.caseless)
-    return _add(data_set, source.chunks(BATCH), len(source.classes), now=now, rng=rng, progress=progress)
+    data_sets = _data_sets(source.data_sets)
+    return _add(data_sets, source.chunks(BATCH), len(source.classes), now=now, rng=rng, progress=progress)
 
 
 def import_folder(
@@ -83,21 +82,26 @@ def import_folder(
     # Kept on disk, since a folder may hold more pictures than memory.
     with tempfile.TemporaryFile() as converted:
         _convert((picture.path for picture in pictures), folder, converted, progress)
-        chunks = _converted_chunks(converted, labels, "test" if split == Split.TEST else "train")
+        name = slugify(name or folder.resolve().name)[:100] or "pictures"
+        chunks = _converted_chunks(converted, labels, "test" if split == Split.TEST else "train", name)
         classes = len(set(labels.tolist()) - {""})
-        data_set = _data_set(slugify(name or folder.resolve().name)[:100] or "pictures")
-        return _add(data_set, chunks, classes, now=now, rng=rng, progress=lambda _: None)
+        data_sets = _data_sets({name: False})
+        return _add(data_sets, chunks, classes, now=now, rng=rng, progress=lambda _: None)
 
 
-def _data_set(name: str, *, caseless: bool = False) -> DataSet:
-    data_set, _ = DataSet.objects.get_or_create(name=name, defaults={"caseless": caseless})
-    if data_set.caseless != caseless:
-        raise NotPossible(f"The data set {name} has labels of another kind. Choose another name.")
-    return data_set
+@transaction.atomic
+def _data_sets(wanted: Mapping[str, bool]) -> dict[str, DataSet]:
+    """Return the data sets of these names, each of which is caseless or not, and make those that are not here."""
+    found = {}
+    for name, caseless in wanted.items():
+        found[name], _ = DataSet.objects.get_or_create(name=name, defaults={"caseless": caseless})
+        if found[name].caseless != caseless:
+            raise NotPossible(f"The data set {name} has labels of another kind. Choose another name.")
+    return found
 
 
 def _add(
-    data_set: DataSet,
+    data_sets: Mapping[str, DataSet],
     chunks: Iterable[Chunk],
     classes: int,
     *,
@@ -107,7 +111,7 @@ def _add(
 ) -> ImportSummary:
     added, seen = {"train": 0, "test": 0}, 0
     for chunk in chunks:
-        added[chunk.part] += _insert(data_set, chunk, now, rng)
+        added[chunk.part] += _insert(data_sets, chunk, now, rng)
         seen += len(chunk.labels)
         progress(len(chunk.labels))
     imported = sum(added.values())
@@ -123,15 +127,16 @@ _INSERT = """
 """
 
 
-def _insert(data_set: DataSet, chunk: Chunk, now: datetime, rng: np.random.Generator) -> int:
+def _insert(data_sets: Mapping[str, DataSet], chunk: Chunk, now: datetime, rng: np.random.Generator) -> int:
     """Add the glyphs that are new, in one transaction; return their number."""
     created = connection.ops.adapt_datetimefield_value(now)
     places = rng.integers(0, 2**31, len(chunk.labels)).tolist()
     rows = []
-    for image, label, place in zip(chunk.images, chunk.labels.tolist(), places, strict=True):
-        picture = image.tobytes()
+    said = zip(chunk.data_sets.tolist(), chunk.labels.tolist(), chunk.truths.tolist(), strict=True)
+    for image, (name, label, truth), place in zip(chunk.images, said, places, strict=True):
+        picture, data_set = image.tobytes(), data_sets[name].pk
         state = State.CONTROL.value if label else State.UNKNOWN.value
-        rows.append((data_set.pk, digest(picture), picture, chunk.part, state, label, label, label, place, created))
+        rows.append((data_set, digest(picture), picture, chunk.part, state, label, label, truth, place, created))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(_INSERT, rows)
         return int(cursor.rowcount)
@@ -155,9 +160,10 @@ def _convert(paths: Iterable[Path], folder: Path, converted: IO[bytes], progress
         )
 
 
-def _converted_chunks(converted: IO[bytes], labels: NDArray[np.str_], part: Part) -> Iterator[Chunk]:
+def _converted_chunks(converted: IO[bytes], labels: NDArray[np.str_], part: Part, name: str) -> Iterator[Chunk]:
     converted.seek(0)
     for start in range(0, len(labels), BATCH):
         some = labels[start : start + BATCH]
         data = converted.read(len(some) * SIDE * SIDE)
-        yield Chunk(part, np.frombuffer(data, np.uint8).reshape(-1, SIDE, SIDE), some)
+        images = np.frombuffer(data, np.uint8).reshape(-1, SIDE, SIDE)
+        yield Chunk(part, images, some, some, np.full(len(some), name))

@@ -100,7 +100,7 @@ class EmnistSource:
             start = 0
             for batch in self._batches[part](size):
                 some = slice(start, start + len(batch))
-                yield self._chunk(part, turned(batch.reshape(-1, SIDE, SIDE)), labels[some], some)
+                yield self._chunk(part, _upright(batch), labels[some], some)
                 start += len(batch)
 
     def _chunk(self, part: Part, images: NDArray[np.uint8], labels: NDArray[np.str_], some: slice) -> Chunk:
@@ -111,8 +111,12 @@ class EmnistSource:
 
 
 def turned(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return ``images`` (n, 28, 28) transposed: upright, if they were as EMNIST stores them, and the other way about."""
+    """Return ``images`` (n, 28, 28) transposed: as EMNIST stores them if they were upright, and the other way about."""
     return np.ascontiguousarray(images.transpose(0, 2, 1))
+
+
+def _upright(stored: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return turned(stored.reshape(-1, SIDE, SIDE))
 
 
 def open_files(path: Path, split: str | None = None) -> EmnistSource:
@@ -120,7 +124,8 @@ def open_files(path: Path, split: str | None = None) -> EmnistSource:
 
     ``path`` is a folder, a zip, a ``.mat`` or one IDX or mapping file, whose siblings are found beside it; a file of
     images or labels stands for its part alone. Without ``split`` the file's name tells it, and a folder or zip gives
-    the only one that it has, or else the balanced one. Nothing is yielded, and no more than the labels is kept, before every file was read to its end.
+    the only one that it has, or else the balanced one. Nothing is yielded, and no more than labels and rows is kept,
+    before every file was read to its end.
 
     Raises:
         FormatError: something is missing, damaged or does not fit together.
@@ -203,7 +208,7 @@ class _Shelf:
     def source(self, split: str | None, parts: Iterable[Part], *, matlab: bool = True) -> EmnistSource:
         """Read the split from its IDX files, or from its MATLAB file where there are none."""
         split = split or self._default()
-        wanted = [_Role(kind, split) for kind in ("mapping", "rows") if kind == "mapping" or split == EXPORT]
+        wanted = [_Role("mapping", split), *([_Role("rows", split)] if split == EXPORT else [])]
         wanted += [_Role(kind, split, part) for part in parts for kind in ("images", "labels")]
         absent = [role for role in wanted if role not in self.files]
         if not absent:
@@ -276,31 +281,31 @@ def _from_idx(split: str, files: Mapping[_Role, StoredFile]) -> EmnistSource:
             )
         batches[part] = partial(read_images, images_file)
     rows_file = files.get(_Role("rows", split))
-    rows = read_rows(rows_file) if rows_file else None
-    for part in labels if rows else ():
-        _check_rows(rows.name, rows.parts[part], files[_Role("images", split, part)].name, labels[part], batches[part])
+    rows = _matching_rows(rows_file, files, labels) if rows_file else None
     return EmnistSource(split, mapping.classes, labels, batches, rows)
 
 
-def _check_rows(
-    name: str,
-    rows: PartRows,
-    images: str,
-    labels: NDArray[np.str_],
-    batches: Callable[[int], Iterator[NDArray[np.uint8]]],
-) -> None:
-    """Make sure that rows speak of these labels and pictures, one by one."""
-    remedy = "Take all files from the same export"
-    if len(rows) != len(labels):
-        raise MismatchError(name, f"has {len(rows):,} rows of this part, but {images} {len(labels):,} images", remedy)
-    if rows.labels != labels.tolist():
-        raise MismatchError(name, f"has other labels than those that go with {images}", remedy)
-    index = 0
-    for batch in batches(_CHECKED_AT_ONCE):
-        for image in turned(batch.reshape(-1, SIDE, SIDE)):
-            if digest(image.tobytes()) != rows.digest(index):
-                raise MismatchError(name, f"speaks of another picture than number {index + 1:,} of {images}", remedy)
-            index += 1
+def _matching_rows(
+    file: StoredFile, files: Mapping[_Role, StoredFile], labels: Mapping[Part, NDArray[np.str_]]
+) -> Rows:
+    """Read rows and make sure that they speak of these labels and pictures."""
+    rows, remedy = read_rows(file), "Take all files from the same export"
+    for part, found in labels.items():
+        images, said = files[_Role("images", EXPORT, part)], rows.parts[part]
+        if len(said) != len(found):
+            raise MismatchError(file.name, f"has {len(said):,} rows for the {len(found):,} of {images.name}", remedy)
+        if said.labels != found.tolist():
+            raise MismatchError(file.name, f"has other labels than those that go with {images.name}", remedy)
+        if (place := _first_strange(images, said)) is not None:
+            raise MismatchError(file.name, f"speaks of another picture at {place + 1:,} of {images.name}", remedy)
+    return rows
+
+
+def _first_strange(file: StoredFile, rows: PartRows) -> int | None:
+    """Return the place of the first picture that is not the one its row speaks of."""
+    pictures = (image for batch in read_images(file, _CHECKED_AT_ONCE) for image in _upright(batch))
+    strange = (place for place, picture in enumerate(pictures) if digest(picture.tobytes()) != rows.digest(place))
+    return next(strange, None)
 
 
 def _from_matlab(file: StoredFile, split: str) -> EmnistSource:
@@ -321,10 +326,14 @@ def _slices(content: MatlabPart, size: int) -> Iterator[NDArray[np.uint8]]:
 
 @dataclass(frozen=True)
 class _Mapping:
-    """Which character each label number means."""
+    """Which character each label number means; the empty one is no label."""
 
     numbers: tuple[int, ...]
-    classes: tuple[str, ...]
+    meanings: tuple[str, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(filter(None, self.meanings))
 
     @classmethod
     def of_text(cls, file: StoredFile) -> "_Mapping":
@@ -342,22 +351,25 @@ class _Mapping:
 
     @classmethod
     def of_rows(cls, file: StoredFile, rows: list[list[int]]) -> "_Mapping":
-        """Take rows of a label and the codes of its characters; the first, a capital where both are given, names it."""
-        if not rows or any(len(row) < 2 or not 33 <= row[1] <= 126 for row in rows):
+        """Take rows of a label and the codes of its characters; the first, a capital where both are given, names it.
+
+        The code 0, which is no character, stands for glyphs without a label. EMNIST has none.
+        """
+        if not rows or any(len(row) < 2 or not (33 <= row[1] <= 126 or row[1] == 0) for row in rows):
             raise DamagedError(file.name, "does not map labels to characters", "Use the mapping file of EMNIST")
-        numbers, classes = tuple(row[0] for row in rows), tuple(chr(row[1]) for row in rows)
-        if len(set(numbers)) < len(rows) or len(set(classes)) < len(rows):
+        numbers, meanings = tuple(row[0] for row in rows), tuple(chr(row[1]) if row[1] else "" for row in rows)
+        if len(set(numbers)) < len(rows) or len(set(meanings)) < len(rows):
             raise DamagedError(file.name, "maps a label or a character twice", "Use the mapping file of EMNIST")
-        return cls(numbers, classes)
+        return cls(numbers, meanings)
 
     def characters(self, file: StoredFile, labels: NDArray[np.integer]) -> NDArray[np.str_]:
         """Translate label numbers, (n,), to characters, (n,)."""
         order = np.argsort(self.numbers)
-        numbers, classes = np.array(self.numbers)[order], np.array(self.classes, np.str_)[order]
+        numbers, meanings = np.array(self.numbers)[order], np.array(self.meanings, np.str_)[order]
         places = np.searchsorted(numbers, labels).clip(max=len(numbers) - 1)
         strange = labels[numbers[places] != labels]
         if len(strange):
             raise MismatchError(
                 file.name, f"has the label {strange[0]}, which the mapping lacks", "Use the mapping file of its split"
             )
-        return np.asarray(classes[places], np.str_)
+        return np.asarray(meanings[places], np.str_)

@@ -101,6 +101,6 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 @contextmanager
-def _gzipped(place: _Place, name: str) -> Iterator[IO[bytes]]:
+def _gzipped(place: _Place, name: str) -> Iterator[gzip.GzipFile]:
     with place(name) as file, gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as stream:
         yield stream

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -67,7 +68,7 @@ def distributions(probabilities: NDArray[np.float64], characters: Sequence[str])
     """Return for each row of ``probabilities`` (n, K) the characters that are likely enough, the likeliest first."""
     row, column = np.nonzero(probabilities >= LEAST)
     order = np.lexsort((-probabilities[row, column], row))
-    names = np.array(characters)[column[order]].tolist()
+    names = np.array(list(characters))[column[order]].tolist()
     shares = probabilities[row, column][order].round(4).tolist()
     ends = np.bincount(row, minlength=len(probabilities)).cumsum().tolist()
     return [
@@ -115,8 +116,8 @@ def read_rows(file: StoredFile) -> Rows:
             row = _parsed(line)
         except (ValueError, KeyError, TypeError, RecursionError) as fault:
             raise DamagedError(file.name, f"line {number:,} is not a row of labels ({fault})", RENEW) from fault
-        # The names are few, and each is kept once.
-        name, caseless = row["data_set"], row["caseless"]
+        # The names are few, so each is kept once.
+        name, caseless = sys.intern(row["data_set"]), row["caseless"]
         if data_sets.setdefault(name, caseless) != caseless:
             raise DamagedError(file.name, f"line {number:,} says of {name} what other lines do not", RENEW)
         part = parts[row["split"]]

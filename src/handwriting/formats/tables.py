@@ -15,8 +15,8 @@ Batches = Iterable[Sequence[LabelRow]]
 def write_csv(path: Path, batches: Batches) -> None:
     """Write UTF-8 with a row of names; a distribution is a JSON object, what is not known is empty.
 
-    A spreadsheet takes no cell for a formula: a label that is a sign stands alone, and all else begins with a letter, a
-    digit or a brace.
+    A spreadsheet computes nothing from it: a sign that is a label stands alone in its cell, and the name of a data set
+    has nothing but letters, digits, - and _.
     """
     with placed(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -57,7 +57,11 @@ def write_parquet(path: Path, batches: Batches) -> None:
         "sources": pa.int64(),
     }
     schema = pa.schema([(name, types.get(name, pa.string())) for name in LabelRow._fields])
-    with placed(path) as partial, parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with (
+        placed(path) as partial,
+        partial.open("wb") as file,  # Python tells better than PyArrow what is wrong with a place.
+        parquet.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
         for batch in batches:
             columns = zip(schema.types, zip(*batch, strict=True), strict=True)
             writer.write_batch(pa.record_batch([pa.array(values, of) for of, values in columns], schema=schema))

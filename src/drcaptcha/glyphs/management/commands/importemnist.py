@@ -1,4 +1,4 @@
-"""Imports a split of EMNIST."""
+"""Imports a split of EMNIST, or what exportlabels has written."""
 
 import json
 from argparse import ArgumentParser
@@ -20,7 +20,10 @@ from handwriting.formats.errors import FormatError
 
 
 class Command(BaseCommand):
-    help = "Import a split of EMNIST. Pictures that are here already are skipped, so it can be run again at any time."
+    help = (
+        "Import a split of EMNIST, or what exportlabels --format idx has written. Pictures that are here already are "
+        "skipped, so it can be run again at any time."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -29,7 +32,7 @@ class Command(BaseCommand):
             type=Path,
             help="Folder, zip, .mat or IDX file. Default: DRCAPTCHA_EMNIST, else the official archive is downloaded.",
         )
-        parser.add_argument("--split", choices=SPLITS, help="Default: what the file's name says, else balanced.")
+        parser.add_argument("--split", choices=SPLITS, help="Default: what the file says, else balanced.")
         parser.add_argument("--url", help=f"Download from here. Official: {EMNIST_URL}")
         parser.add_argument("--md5", default=EMNIST_MD5, help="Its checksum. Default: the official archive's.")
         parser.add_argument("--json", action="store_true", help="Print one JSON value.")
