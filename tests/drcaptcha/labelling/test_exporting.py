@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from pyarrow import parquet
 
 from drcaptcha.glyphs.models import DataSet, Glyph, Split, State
-from drcaptcha.labelling import exporting
+from drcaptcha.labelling import deciding, exporting
 from drcaptcha.labelling.models import Decision, Miss, Vote
 from handwriting.alphabet import BALANCED
 from handwriting.formats import exports
@@ -114,7 +114,7 @@ def test_the_posterior_is_the_one_that_the_administration_shows(lively, rows):
 
     for name in ("provisional", "accepted", "disputed", "unreadable"):
         glyph = lively[name]
-        assert found[glyph.pk]["posterior"] == pytest.approx(glyph.posterior, abs=1e-6)
+        assert found[glyph.pk]["posterior"] == pytest.approx(glyph.posterior, abs=2 * deciding.CLOSE)
 
 
 def test_what_is_disputed_has_a_distribution_and_no_label(lively, rows):
