@@ -1,11 +1,12 @@
-"""The four pictures of a trained network, drawn with matplotlib: its architecture, its two curves, its confusions.
+"""Pictures drawn with matplotlib: a trained network's architecture, its two curves and its confusions; a simulation.
 
 Each function returns the bytes of a PNG. Figures are built without pyplot, so that nothing global is kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ FAMILY = {"Convolution": "#dbeafe", "Dense": "#fde8d7", "Pool": "#e2f3e5", "Flat
 HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#fed7aa", "#ea580c", "#7c2d12"])
 RESOLUTION = 144
 """Dots per inch."""
+PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g}%")
 WIDTH = 6.8
 """Of the drawing of an architecture, in inches."""
 
@@ -80,7 +82,7 @@ def loss_curve(history: Sequence[Epoch]) -> bytes:
 def accuracy_curve(history: Sequence[Epoch]) -> bytes:
     """Draw training and validation accuracy by epoch."""
     figure, axes = _curve("Accuracy", [e.accuracy for e in history], [e.validation_accuracy for e in history])
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
+    axes.yaxis.set_major_formatter(PERCENT)
     axes.set_ylim(top=1)
     return _png(figure)
 
@@ -105,6 +107,73 @@ def confusion_matrix(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> b
     return _png(figure)
 
 
+def simulation(outcome: Mapping[str, Any]) -> bytes:
+    """Draw how a simulation went: accuracy, labels and their cost by votes, and how each kind of visitor fared.
+
+    ``outcome`` has ``probes`` (how many glyphs were asked about), ``course`` (rows of ``votes``, ``accepted`` and
+    ``accuracy``; those with ``labels`` and ``network``, the accuracy of a network that learned from them, make a
+    further panel), ``pass_rate`` and ``poison_rate`` by kind.
+    """
+    course = outcome["course"]
+    labelled = [row for row in course if row["accepted"]]
+    learned = [row for row in course if "network" in row]
+    rows = 3 if learned else 2
+    figure = _figure(11.5, 3.6 * rows)
+    grid = figure.subplots(rows, 2, gridspec_kw={"hspace": 0.45, "wspace": 0.22})
+    _trace(grid[0, 0], "Labels that are right", labelled, "votes", lambda row: row["accuracy"], share=True)
+    _trace(grid[0, 1], "Glyphs accepted", course, "votes", lambda row: row["accepted"] / outcome["probes"], share=True)
+    grid[0, 1].set_ylim(bottom=0)
+    _trace(grid[1, 0], "Votes a label", labelled, "votes", lambda row: row["votes"] / row["accepted"])
+    _kinds(grid[1, 1], outcome["pass_rate"], outcome["poison_rate"])
+    if learned:
+        _trace(grid[2, 0], "A network trained on them", learned, "labels", lambda row: row["network"], share=True)
+        grid[2, 1].set_axis_off()
+    figure.subplots_adjust(left=0.07, right=0.97, top=1 - 0.2 / rows, bottom=0.16 / rows)
+    return _png(figure)
+
+
+def _trace(
+    axes: Axes,
+    title: str,
+    course: Sequence[Mapping[str, float]],
+    below: str,
+    value: Callable[[Mapping[str, float]], float],
+    *,
+    share: bool = False,
+) -> None:
+    """Draw one figure of each row against another, ``below``."""
+    _plain(axes, title, below)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
+    values = [value(row) for row in course]
+    counts = [row[below] for row in course]
+    axes.plot(counts, values, color=VALIDATION, linewidth=2, marker="o", markersize=4, clip_on=False)
+    axes.set_xlim(left=0)
+    if share:
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.set_ylim(top=1)
+    else:
+        axes.set_ylim(bottom=0)
+
+
+def _kinds(axes: Axes, passed: Mapping[str, float], wrong: Mapping[str, float]) -> None:
+    """Draw two bars for each kind of visitor."""
+    _plain(axes, "Visitors", "")
+    axes.grid(visible=False)
+    places = np.arange(len(passed))
+    for name, shares, colour, offset in (
+        ("passed", passed, TRAINING, -0.19),
+        ("wrong votes", {kind: wrong.get(kind, 0.0) for kind in passed}, VALIDATION, 0.19),
+    ):
+        bars = axes.barh(places + offset, list(shares.values()), height=0.36, color=colour, label=name)
+        axes.bar_label(bars, [f"{share:.1%}" for share in shares.values()], padding=4, fontsize=8, color=FAINT)
+    axes.set_yticks(places, list(passed), fontsize=9, color=INK)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.12)
+    axes.xaxis.set_visible(False)
+    axes.spines["bottom"].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+
+
 def _label_matrix(axes: Axes, classes: Sequence[str]) -> None:
     axes.set_xticks(range(len(classes)), classes, fontsize=8)
     axes.set_yticks(range(len(classes)), classes, fontsize=8)
@@ -126,14 +195,19 @@ def _curve(title: str, training: Sequence[float], validation: Sequence[float]) -
     nudge = 0 if not meet else 7 if validation[-1] >= training[-1] else -7
     _line(axes, "training", training, TRAINING, -nudge)
     _line(axes, "validation", validation, VALIDATION, nudge)
-    axes.set_title(title, loc="left", color=INK, fontsize=13, fontweight="bold", pad=12)
-    axes.set_xlabel("epoch", color=FAINT, fontsize=9)
+    _plain(axes, title, "epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure, axes
+
+
+def _plain(axes: Axes, title: str, below: str) -> None:
+    """Give axes their title, what the figures below them count, and as few lines as can be."""
+    axes.set_title(title, loc="left", color=INK, fontsize=13, fontweight="bold", pad=12)
+    axes.set_xlabel(below, color=FAINT, fontsize=9)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.tick_params(length=0, colors=FAINT, labelsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(RULE)
-    return figure, axes
 
 
 def _line(axes: Axes, name: str, values: Sequence[float], colour: str, nudge: int) -> None:

@@ -50,3 +50,25 @@ def test_the_confusion_matrix_darkens_where_it_counts() -> None:
         int(images[0].shape[1] * (0.09 + 0.86 / 6)),
     ]
     assert images[0][middle[0] + 20, middle[1]] != images[1][middle[0] + 20, middle[1]]
+
+
+def outcome(**row: float) -> dict[str, object]:
+    course = [
+        {"answers": n, "votes": 2 * n, "accepted": n, "accuracy": 1 - n / 1000} | {k: v * n for k, v in row.items()}
+        for n in range(0, 100, 20)
+    ]
+    return {"probes": 100, "course": course, "pass_rate": {"bot": 0.8, "liar": 0.9}, "poison_rate": {"liar": 1.0}}
+
+
+def test_a_simulation_is_drawn_with_a_further_panel_where_networks_were_trained() -> None:
+    plain, trained = (
+        opened(pictures.simulation(outcome())),
+        opened(pictures.simulation(outcome(labels=1, network=0.01))),
+    )
+    assert trained.width == plain.width
+    assert trained.height > 1.4 * plain.height
+
+
+def test_a_simulation_without_a_label_is_drawn_too() -> None:
+    nothing = {"answers": 0, "votes": 0, "accepted": 0, "accuracy": 0.0}
+    opened(pictures.simulation({"probes": 1, "course": [nothing], "pass_rate": {}, "poison_rate": {}}))
