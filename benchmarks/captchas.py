@@ -21,9 +21,9 @@ def grow(glyphs: int) -> None:
         cursor.execute("SELECT count(*) FROM glyphs_glyph")
         while (missing := glyphs - cursor.fetchone()[0]) > 0:
             cursor.execute(
-                "INSERT INTO glyphs_glyph (data_set_id, digest, picture, split, state, label, truth, place, created) "
-                "SELECT data_set_id, randomblob(16), picture, split, state, label, truth, abs(random()) %% 2147483648, "
-                "created FROM glyphs_glyph ORDER BY random() LIMIT %s",
+                "INSERT INTO glyphs_glyph (digest, place, data_set_id, picture, split, state, label, given, truth, "
+                "worth, passes, created) SELECT randomblob(16), abs(random()) %% 2147483648, data_set_id, picture, "
+                "split, state, label, given, truth, worth, passes, created FROM glyphs_glyph ORDER BY random() LIMIT %s",
                 [missing],
             )
             cursor.execute("SELECT count(*) FROM glyphs_glyph")

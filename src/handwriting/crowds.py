@@ -39,6 +39,9 @@ CROWDS: dict[str, dict[str, float]] = {
 AMBIGUOUS = 0.06
 """Share of glyphs that the crowd ``ambiguous`` reads as either of two characters."""
 
+TRUE_SHARE = (0.5, 0.9)
+"""Which share of visitors reads such a glyph as what its writer meant, at the least and at the most."""
+
 MIXED_UP = (
     "0ODQ",
     "1IL7",
@@ -176,7 +179,7 @@ class Crowd:
         reading = rate[:, None] * ((1 - self.nature.dazed) * wrong + self.nature.dazed * even)
         reading[rows, self.truth] += 1 - rate
         for row in np.argsort(-doubt - 0.1 * self.rng.random(len(doubt)))[: round(self.nature.ambiguous * len(doubt))]:
-            twin, share = int(wrong[row].argmax()), self.rng.uniform(0.45, 0.8)
+            twin, share = int(wrong[row].argmax()), self.rng.uniform(*TRUE_SHARE)
             reading[row] *= 0.03
             reading[row, self.truth[row]] += 0.97 * share
             reading[row, twin] += 0.97 * (1 - share)

@@ -136,8 +136,8 @@ def _choose(count: int, rng: np.random.Generator) -> tuple[list[int], list[int]]
     spare = max(0, len(given) - settings.DRCAPTCHA_MIN_CONTROLS)
     if missing > spare:
         raise NotPossible(
-            f"There are {len(wanted):,} glyphs without a given label and {spare:,} labels that can be spared; so no more "
-            f"than {len(wanted) + spare:,} probes can be simulated."
+            f"There are {len(wanted):,} glyphs without a given label and {spare:,} labels that can be spared, so no "
+            f"more than {len(wanted) + spare:,} probes can be simulated."
         )
     given = rng.permutation(given)
     chosen = np.sort(np.concatenate([probes, given[:missing]]))

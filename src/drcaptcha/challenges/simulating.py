@@ -131,7 +131,7 @@ def simulate(
 
 @dataclass
 class _Run:
-    """One simulation under way: ``keys`` and ``truth`` of all glyphs shown, ``probes`` the keys of those asked about."""
+    """One simulation: ``keys`` and ``truth`` of all glyphs shown, ``probes`` the keys of those asked about."""
 
     plan: Plan
     alphabet: Alphabet

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import numpy as np
 from django.db import connections, transaction
+from numpy.typing import NDArray
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, State
@@ -12,10 +13,8 @@ from drcaptcha.labelling.log import alphabet
 from drcaptcha.labelling.models import Decision
 from drcaptcha.labelling.weighing import OURS, Weighed, weigh
 
-CLOSE = 1e-6
+CLOSE = 1e-4
 """By how much a stored probability may differ from the one computed without being written again."""
-
-_UPDATE = "UPDATE glyphs_glyph SET label = %s, state = %s, posterior = %s, worth = %s WHERE id = %s"
 
 
 @transaction.atomic
@@ -34,28 +33,50 @@ def lock(glyphs: Collection[int]) -> None:
     list(Glyph.objects.select_for_update(no_key=True).filter(pk__in=glyphs).order_by("pk").values_list("pk"))
 
 
-def apply(weighed: Weighed, now: datetime) -> int:
-    """Write what has changed, a decision for each move; return the number of moves."""
+def changed(weighed: Weighed) -> NDArray[np.bool_]:
+    """Return ``(n,)``: which glyphs have another label or state than is stored."""
     known = weighed.known
-    moved = (weighed.state != known.state) | (weighed.label != known.label)
+    different: NDArray[np.bool_] = (weighed.state != known.state) | (weighed.label != known.label)
+    return different
+
+
+def apply(weighed: Weighed, now: datetime) -> int:
+    """Write what has changed, with a decision for each move; return the number of moves.
+
+    The rows are held by the caller, who has read them since.
+    """
+    moves = changed(weighed)
+    note_drift(weighed, ~moves)
+    rows = np.flatnonzero(moves).tolist()
+    if rows:
+        columns = (weighed.label[rows], weighed.state[rows], *_numbers(weighed, rows))
+        with connections[Glyph.objects.db].cursor() as cursor:
+            cursor.executemany(
+                "UPDATE glyphs_glyph SET label = %s, state = %s, posterior = %s, worth = %s WHERE id = %s",
+                zip(*(column if isinstance(column, list) else column.tolist() for column in columns), strict=True),
+            )
+        Decision.objects.bulk_create((_decision(weighed, row, now) for row in rows), batch_size=500)
+    return len(rows)
+
+
+def note_drift(weighed: Weighed, some: NDArray[np.bool_]) -> None:
+    """Write the probabilities and worths that have changed, of ``some`` ``(n,)`` glyphs."""
+    known = weighed.known
     drifted = ~np.isclose(weighed.posterior, known.posterior, rtol=0, atol=CLOSE, equal_nan=True)
     drifted |= ~np.isclose(weighed.worth, known.worth, rtol=0, atol=CLOSE)
-    changed = np.flatnonzero(moved | drifted)
-    rows = [
-        (
-            str(weighed.label[row]),
-            str(weighed.state[row]),
-            None if np.isnan(weighed.posterior[row]) else float(weighed.posterior[row]),
-            float(weighed.worth[row]),
-            int(known.key[row]),
-        )
-        for row in changed
-    ]
+    rows = np.flatnonzero(drifted & some).tolist()
     if rows:
         with connections[Glyph.objects.db].cursor() as cursor:
-            cursor.executemany(_UPDATE, rows)
-    Decision.objects.bulk_create(_decision(weighed, int(row), now) for row in np.flatnonzero(moved))
-    return int(moved.sum())
+            cursor.executemany(
+                "UPDATE glyphs_glyph SET posterior = %s, worth = %s WHERE id = %s",
+                zip(*_numbers(weighed, rows), strict=True),
+            )
+
+
+def _numbers(weighed: Weighed, rows: list[int]) -> tuple[list[float | None], list[float], list[int]]:
+    """Return posterior, worth and key of these rows."""
+    posterior = [None if np.isnan(one) else one for one in weighed.posterior[rows].tolist()]
+    return posterior, weighed.worth[rows].tolist(), weighed.known.key[rows].tolist()
 
 
 def _decision(weighed: Weighed, row: int, now: datetime) -> Decision:

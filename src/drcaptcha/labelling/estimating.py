@@ -4,27 +4,39 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from django.db import connections, transaction
-from django.db.models import Exists, Max, OuterRef, Q
-from numpy.typing import NDArray
+from django.db.models import Max
 
-from drcaptcha.glyphs.models import Glyph, Split
-from drcaptcha.labelling.deciding import decide
-from drcaptcha.labelling.log import Floats, Ints, current_reading, raw, read_known, read_votes, seconds
+from drcaptcha.labelling.deciding import changed, decide, note_drift
+from drcaptcha.labelling.log import (
+    Floats,
+    Ints,
+    VoteLog,
+    current_reading,
+    raw,
+    read_all_known,
+    read_votes,
+    seconds,
+    trusted_anew,
+)
 from drcaptcha.labelling.models import Estimate, Miss, Source, Vote
+from drcaptcha.labelling.weighing import weigh_votes
 from handwriting.consensus import honesty
 from handwriting.consensus.estimation import Log, reestimate
-from handwriting.consensus.reading import Reading
 
 BATCH = 5_000
-"""Glyphs a transaction: few enough that a visitor's answer never waits long."""
+"""Glyphs weighed at a time."""
+
+FEW = 500
+"""Glyphs moved in one transaction: few enough that a visitor's answer never waits long."""
 
 FEWEST_VOTES = 500
 """From fewer votes nothing is estimated: the first belief says more."""
 
-GROWTH = 1.25
+GROWTH = 1.5
 """By what factor the log has to grow before it is worth an estimate again."""
 
 Progress = Callable[[float], object]
@@ -44,21 +56,24 @@ def estimate(*, now: datetime, progress: Progress = lambda _: None) -> Estimate:
     ``relabel`` brings the labels after it.
     """
     started = time.perf_counter()
+    if Source.objects.filter(honesty=None, votes__isnull=False).exists():
+        _reweigh_sources()
     last_vote = Vote.objects.aggregate(last=Max("pk"))["last"] or 0
     last_miss = Miss.objects.aggregate(last=Max("pk"))["last"] or 0
     votes = read_votes(until=last_vote)
     _, reading = current_reading()
-    heard = _evidence(None, (last_vote, last_miss))
-    sources = np.unique(np.concatenate([votes.source, heard.source]))
-    end = np.full(len(sources), -np.inf)
-    np.maximum.at(end, np.searchsorted(sources, heard.source), heard.time)
+    known = read_all_known(reading, np.unique(votes.glyph))
+    sources, end = _heard_sources()
     place = np.searchsorted(sources, votes.source)
-    glyphs, row = np.unique(votes.glyph, return_inverse=True)
-    prior, level = _priors(glyphs, reading)
-    log = Log(row, votes.answer, place, votes.known, honesty.faded(np.ones(len(votes)), end[place] - votes.time))
-    seen = reestimate(
-        log, prior, level, _missed(sources, end, last_miss), reading, progress=lambda share: progress(share / 2)
+    log = Log(
+        glyph=np.searchsorted(known.key, votes.glyph),
+        answer=votes.answer,
+        source=place,
+        audit=votes.known,
+        weight=honesty.faded(np.ones(len(votes)), end[place] - votes.time),
     )
+    missed = _missed(sources, end, last_miss)
+    seen = reestimate(log, known.prior, known.level, missed, reading, progress=lambda share: progress(0.8 * share))
     with transaction.atomic():
         made = Estimate.objects.create(
             parameters=seen.reading.to_json(),
@@ -69,10 +84,16 @@ def estimate(*, now: datetime, progress: Progress = lambda _: None) -> Estimate:
             created=now,
         )
         _settle(sources, seen.trust, seen.doubt, end)
-    made.moved = relabel(now=now, progress=lambda share: progress(0.5 + share / 2))
+    made.moved = relabel(now=now, votes=votes, progress=lambda share: progress(0.8 + 0.2 * share))
     made.seconds = time.perf_counter() - started
     made.save(update_fields=["moved", "seconds"])
     return made
+
+
+def _heard_sources() -> tuple[Ints, Floats]:
+    """Return the sources of which anything was heard, and when that last was, in seconds since 1970."""
+    rows = raw(Source.objects.exclude(weighed=None).order_by("pk").values_list("pk", "weighed"))
+    return np.array([row[0] for row in rows], np.int64), seconds([row[1] for row in rows])
 
 
 def _missed(sources: Ints, end: Floats, until: int) -> Floats:
@@ -87,41 +108,56 @@ def _missed(sources: Ints, end: Floats, until: int) -> Floats:
 
 def _settle(sources: Ints, trust: Floats, doubt: Floats, end: Floats) -> None:
     """Store what was found of each source, as that from which its later votes go on."""
-    rows = [
-        (float(a), float(b), datetime.fromtimestamp(c, UTC), int(key))
-        for key, a, b, c in zip(sources, trust, doubt, end, strict=True)
-    ]
-    adapt = connections[Source.objects.db].ops.adapt_datetimefield_value
     with connections[Source.objects.db].cursor() as cursor:
         cursor.executemany(
             "UPDATE labelling_source SET settled_trust = %s, settled_doubt = %s, settled = %s WHERE id = %s",
-            [(a, b, adapt(c), key) for a, b, c, key in rows],
+            zip(trust.tolist(), doubt.tolist(), _moments(end), sources.tolist(), strict=True),
         )
 
 
-def _priors(glyphs: Ints, reading: Reading) -> tuple[NDArray[np.float32], Ints]:
-    prior, level = np.empty((len(glyphs), len(reading.alphabet)), np.float32), np.empty(len(glyphs), np.int64)
-    for start in range(0, len(glyphs), BATCH):
-        known = read_known(glyphs[start : start + BATCH].tolist(), reading)
-        prior[start : start + BATCH], level[start : start + BATCH] = known.prior, known.level
-    return prior, level
+def _moments(times: Floats) -> list[Any]:
+    """Return times as the database takes them."""
+    adapt = connections[Source.objects.db].ops.adapt_datetimefield_value
+    return [adapt(datetime.fromtimestamp(one, UTC)) for one in times.tolist()]
+
+
+def relabel(*, now: datetime, votes: VoteLog | None = None, progress: Progress = lambda _: None) -> int:
+    """Compute honesty, labels and states anew from the log and the newest estimate; return how many glyphs moved.
+
+    Where nothing but the log has changed them, none does. All is weighed as it stood at one moment; a glyph that is to
+    move is held and weighed again, so visitors can go on voting. ``votes`` are the log, where it was read already.
+    """
+    _reweigh_sources()
+    _, reading = current_reading()
+    votes = read_votes() if votes is None else trusted_anew(votes)
+    missed = np.fromiter(Miss.objects.order_by().values_list("glyph", flat=True).distinct(), np.int64)
+    known = read_all_known(reading, np.union1d(votes.glyph, missed))
+    moved = 0
+    for start in range(0, len(known), BATCH):
+        some = known[start : start + BATCH]
+        first, last = np.searchsorted(votes.glyph, [some.key[0], some.key[-1] + 1])
+        weighed = weigh_votes(some, votes[first:last], reading)
+        moves = changed(weighed)
+        note_drift(weighed, ~moves)
+        for few in np.array_split(some.key[moves], max(1, moves.sum() // FEW)):
+            moved += decide(few.tolist(), now)
+        progress(min(1, (start + BATCH) / len(known)))
+    return moved
 
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What was heard of sources: row of the source, part of an observation (positive: trust), seconds since 1970."""
+    """What was heard of sources: their keys, parts of an observation (positive: trust), seconds since 1970."""
 
     source: Ints
     part: Floats
     time: Floats
 
 
-def _evidence(after: Estimate | None, until: tuple[int, int] | None = None) -> _Evidence:
-    """Return what votes and misses said of their sources when they came, those after an estimate or all."""
+def _evidence(after: Estimate | None) -> _Evidence:
+    """Return what votes and misses after an estimate, or all, said of their sources when they came."""
     votes = Vote.objects.filter(pk__gt=after.last_vote if after else 0)
     misses = Miss.objects.filter(pk__gt=after.last_miss if after else 0)
-    if until:
-        votes, misses = votes.filter(pk__lte=until[0]), misses.filter(pk__lte=until[1])
     said = raw(votes.order_by("pk").values_list("source", "evidence", "created"))
     missed = raw(misses.order_by("pk").values_list("source", "created"))
     return _Evidence(
@@ -129,25 +165,6 @@ def _evidence(after: Estimate | None, until: tuple[int, int] | None = None) -> _
         np.array([row[1] for row in said] + [honesty.CONTROL_MISSED] * len(missed), np.float64),
         np.concatenate([seconds([row[2] for row in said]), seconds([row[1] for row in missed])]),
     )
-
-
-def relabel(*, now: datetime, progress: Progress = lambda _: None) -> int:
-    """Compute honesty, labels and states anew from the log and the newest estimate; return how many glyphs moved.
-
-    Where nothing but the log has changed them, none does.
-    """
-    _reweigh_sources()
-    heard = (
-        Q(given="")
-        | Exists(Vote.objects.filter(glyph=OuterRef("pk")))
-        | Exists(Miss.objects.filter(glyph=OuterRef("pk")))
-    )
-    keys = list(Glyph.objects.filter(heard, split=Split.TRAIN).order_by("pk").values_list("pk", flat=True))
-    moved = 0
-    for start in range(0, len(keys), BATCH):
-        moved += decide(keys[start : start + BATCH], now)
-        progress(min(1, (start + BATCH) / len(keys)))
-    return moved
 
 
 def _reweigh_sources() -> None:
@@ -161,8 +178,8 @@ def _reweigh_sources() -> None:
     keys = np.array(columns[0], np.int64)
     heard = _evidence(newest)
     place = np.searchsorted(keys, heard.source)
-    start = np.full(len(keys), -np.inf)
     some = np.array([one is not None for one in columns[3]])
+    start = np.zeros(len(keys))
     start[some] = seconds([one for one in columns[3] if one is not None])
     end = start.copy()
     np.maximum.at(end, place, heard.time)
@@ -170,23 +187,18 @@ def _reweigh_sources() -> None:
         _added(np.array(settled, np.float64), np.where(some, end - start, 0), place, part, end[place] - heard.time)
         for settled, part in ((columns[1], heard.part), (columns[2], -heard.part))
     )
-    after = np.stack(
-        [
-            trust,
-            doubt,
-            honesty.percent(trust, doubt, reading.honesty, reading.certainty),
-            honesty.mass(trust, doubt, reading.certainty),
-        ],
-        axis=1,
-    )
+    share = honesty.percent(trust, doubt, reading.honesty, reading.certainty)
+    after = np.stack([trust, doubt, share, honesty.mass(trust, doubt, reading.certainty)], axis=1)
     before = np.array([[np.nan if one is None else one for one in row[4:]] for row in rows], np.float64)
-    changed = np.flatnonzero(np.isfinite(end) & ~np.isclose(after, before, rtol=0, atol=1e-9).all(1))
+    rows_changed = np.flatnonzero((end > 0) & ~np.isclose(after, before, rtol=0, atol=1e-9).all(1))
     with transaction.atomic(), connections[Source.objects.db].cursor() as cursor:
         cursor.executemany(
-            "UPDATE labelling_source SET trust = %s, doubt = %s, honesty = %s, mass = %s WHERE id = %s",
+            "UPDATE labelling_source SET weighed = %s, trust = %s, doubt = %s, honesty = %s, mass = %s WHERE id = %s",
             [
-                (a, b, int(share), int(mass), int(keys[row]))
-                for row, (a, b, share, mass) in zip(changed, after[changed].tolist(), strict=True)
+                (moment, a, b, int(c), int(d), int(keys[row]))
+                for row, moment, (a, b, c, d) in zip(
+                    rows_changed, _moments(end[rows_changed]), after[rows_changed].tolist(), strict=True
+                )
             ],
         )
 

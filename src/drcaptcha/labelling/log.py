@@ -1,18 +1,19 @@
 """The log of votes as arrays, for arithmetic."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import Count, F, Q
 from numpy.typing import NDArray
 
-from drcaptcha.glyphs.models import Glyph, usable_label
-from drcaptcha.labelling.models import CANT_READ, Estimate, Miss, Vote
+from drcaptcha.glyphs.models import Glyph, Split, usable_label
+from drcaptcha.labelling.models import CANT_READ, Estimate, Miss, Source, Vote
 from drcaptcha.learning.models import Prior
 from handwriting.alphabet import ALPHABETS, Alphabet
 from handwriting.consensus import honesty
@@ -55,7 +56,7 @@ class VoteLog:
 
     ``glyph`` and ``source`` are row numbers, ``answer`` the index of what was typed (see ``handwriting.consensus``),
     ``honesty`` the source's in percent by all that is known of it but this vote, ``known`` whether the label was known
-    then, ``time`` its seconds since 1970.
+    then, ``evidence`` what the vote said of its source, ``time`` its seconds since 1970.
     """
 
     key: Ints
@@ -64,6 +65,7 @@ class VoteLog:
     answer: Ints
     honesty: Ints
     known: NDArray[np.bool_]
+    evidence: Floats
     time: Floats
 
     def __len__(self) -> int:
@@ -97,6 +99,7 @@ def read_votes(glyphs: Collection[int] | None = None, *, until: int | None = Non
         answer,
         honesty.without(share, np.array(columns[5], np.int64), evidence, reading.certainty),
         np.array(columns[6], "<U1") != "",
+        evidence,
         seconds(columns[8]),
     )
     if not len(log):
@@ -109,9 +112,21 @@ def read_votes(glyphs: Collection[int] | None = None, *, until: int | None = Non
     return log[first]
 
 
+def trusted_anew(votes: VoteLog) -> VoteLog:
+    """Return the same votes with the honesty that their sources have now."""
+    _, reading = current_reading()
+    rows = raw(Source.objects.exclude(honesty=None).order_by("pk").values_list("pk", "honesty", "mass"))
+    key, share, mass = np.array(rows, np.int64).reshape(-1, 3).T
+    place = np.searchsorted(key, votes.source)
+    return replace(votes, honesty=honesty.without(share[place], mass[place], votes.evidence, reading.certainty))
+
+
 def raw(rows: Any) -> list[tuple[Any, ...]]:
     """Read rows without converting each value, which would take longer than all else."""
-    sql, parameters = rows.query.get_compiler(rows.db).as_sql()
+    try:
+        sql, parameters = rows.query.get_compiler(rows.db).as_sql()
+    except EmptyResultSet:
+        return []
     with connections[rows.db].cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())
@@ -146,44 +161,70 @@ class Known:
     key: Ints
     state: NDArray[np.str_]
     label: NDArray[np.str_]
+    given_label: NDArray[np.str_]
     posterior: Floats
     worth: Floats
-    prior: Floats
+    prior: NDArray[np.float32]
     level: Ints
     given: Ints
     ensemble: Ints
     exempt: NDArray[np.bool_]
 
+    def __len__(self) -> int:
+        return len(self.key)
+
+    def __getitem__(self, some: Any) -> "Known":
+        return Known(*(getattr(self, field.name)[some] for field in fields(self)))
+
 
 def read_known(keys: Collection[int], reading: Reading) -> Known:
     """Return what is known of these glyphs. Those that no ensemble has scored have an even prior."""
-    rows = list(
-        Glyph.objects.filter(pk__in=keys)
-        .order_by("pk")
-        .values_list("pk", "state", "label", "given", "passes", "posterior", "worth", "data_set__caseless")
-    )
+    rows = Glyph.objects.filter(pk__in=keys)
+    priors = Prior.objects.filter(glyph__in=keys)
+    return _known(raw(rows.order_by("pk").values_list(*_COLUMNS)), raw(priors.values_list(*_PRIOR)), reading)
+
+
+def read_all_known(reading: Reading, heard: Ints) -> Known:
+    """Return what is known of every training glyph whose label was not given, or that was heard of."""
+    parts, last = [], 0
+    glyphs = Glyph.objects.filter(split=Split.TRAIN).order_by("pk").values_list(*_COLUMNS)
+    while rows := raw(glyphs.filter(pk__gt=last)[:_BLOCK]):
+        priors = Prior.objects.filter(glyph__gt=last, glyph__lte=rows[-1][0])
+        last = rows[-1][0]
+        some = set(heard[(heard >= rows[0][0]) & (heard <= last)].tolist())
+        rows = [row for row in rows if not row[3] or row[0] in some]
+        parts.append(_known(rows, raw(priors.values_list(*_PRIOR)), reading))
+    if not parts:
+        return _known([], [], reading)
+    return Known(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Known)))
+
+
+_COLUMNS = ("pk", "state", "label", "given", "passes", "posterior", "worth", "data_set__caseless")
+_PRIOR = ("glyph", "ensemble", "probabilities")
+_BLOCK = 50_000
+
+
+def _known(rows: Sequence[tuple[Any, ...]], priors: Sequence[tuple[Any, ...]], reading: Reading) -> Known:
     letters = reading.alphabet
     key, state, label, given, passes, posterior, worth, caseless = list(zip(*rows, strict=True)) or [()] * 8
+    keys = np.array(key, np.int64)
     usable = [
         usable_label(one, letters, caseless=case) if one else "" for one, case in zip(given, caseless, strict=True)
     ]
-    classes = np.array([-1 if not one else letters.classes.index(one) for one in usable], np.int64)
-    prior, ensemble = _priors(np.array(key, np.int64), len(letters))
+    classes = np.array([letters.classes.index(one) if one else -1 for one in usable], np.int64)
+    prior, ensemble = _priors(keys, priors, len(letters))
     level = levels(prior, ensemble > 0)
     held = classes >= 0
     if held.any():
-        misses = _misses(key)
         prior[held] = given_prior(
-            classes[held],
-            np.array(passes, np.int64)[held],
-            np.array([misses.get(one, 0) for one in key], np.int64)[held],
-            reading.affinity,
+            classes[held], np.array(passes, np.int64)[held], _misses(keys[held]), reading.affinity
         )
     return Known(
-        np.array(key, np.int64),
+        keys,
         np.array(state, "<U12"),
         np.array(label, "<U1"),
-        np.array([np.nan if one is None else one for one in posterior]),
+        np.array(given, "<U1"),
+        np.array([np.nan if one is None else one for one in posterior], np.float64),
         np.array(worth, np.float64),
         prior,
         level,
@@ -193,22 +234,33 @@ def read_known(keys: Collection[int], reading: Reading) -> Known:
     )
 
 
-def _priors(keys: Ints, size: int) -> tuple[Floats, Ints]:
-    prior, ensemble = np.full((len(keys), size), 1 / size), np.zeros(len(keys), np.int64)
-    stored = list(Prior.objects.filter(glyph__in=keys.tolist()).values_list("glyph", "ensemble", "probabilities"))
-    fitting = [row for row in stored if len(row[2]) == 2 * size]
+def _priors(keys: Ints, stored: Sequence[tuple[Any, ...]], size: int) -> tuple[NDArray[np.float32], Ints]:
+    prior, ensemble = np.full((len(keys), size), 1 / size, np.float32), np.zeros(len(keys), np.int64)
+    places = np.searchsorted(keys, np.array([row[0] for row in stored], np.int64)).clip(max=max(len(keys) - 1, 0))
+    fitting = [
+        (place, row[1], bytes(row[2]))
+        for place, row in zip(places.tolist(), stored, strict=True)
+        if len(row[2]) == 2 * size and len(keys) and keys[place] == row[0]
+    ]
     if fitting:
-        places = np.searchsorted(keys, [row[0] for row in fitting])
-        said = np.frombuffer(b"".join(bytes(row[2]) for row in fitting), np.float16).reshape(-1, size)
+        at = [row[0] for row in fitting]
+        said = np.frombuffer(b"".join(row[2] for row in fitting), np.float16).reshape(-1, size)
         # What a 16-bit float rounds away is given back: no network is as sure as that.
-        sure = np.maximum(said.astype(np.float64), 1e-5)
-        prior[places] = sure / sure.sum(1, keepdims=True)
-        ensemble[places] = [row[1] for row in fitting]
+        sure = np.maximum(said.astype(np.float32), np.float32(1e-5))
+        prior[at] = sure / sure.sum(1, keepdims=True)
+        ensemble[at] = [row[1] for row in fitting]
     return prior, ensemble
 
 
-def _misses(keys: Collection[int]) -> dict[int, int]:
-    alone = Miss.objects.filter(glyph__in=keys, alone=True).filter(
+def _misses(keys: Ints) -> Ints:
+    """Return how often each was missed by somebody who had all other controls right."""
+    alone = Miss.objects.filter(alone=True, glyph__gte=int(keys[0]), glyph__lte=int(keys[-1])).filter(
         Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from"))
     )
-    return dict(alone.values_list("glyph").annotate(count=Count("pk")).order_by())
+    if len(keys) < _FEW:
+        alone = alone.filter(glyph__in=keys.tolist())
+    counts = dict(alone.values_list("glyph").annotate(count=Count("pk")).order_by())
+    return np.array([counts.get(key, 0) for key in keys.tolist()], np.int64)
+
+
+_FEW = 1_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import F
 
 from drcaptcha.glyphs.models import LABELLED, Glyph
@@ -157,7 +157,13 @@ def _weigh_sources(
         source.mass = int(honesty.mass(trust, doubt, reading.certainty))
         if before != (source.honesty, source.mass):
             moved.append(source)
-    Source.objects.bulk_update(sources.values(), ["trust", "doubt", "weighed", "honesty", "mass"])
+    weighed = connections[Source.objects.db].ops.adapt_datetimefield_value(now)
+    with connections[Source.objects.db].cursor() as cursor:
+        # Django's bulk_update takes ten times as long.
+        cursor.executemany(
+            "UPDATE labelling_source SET trust = %s, doubt = %s, honesty = %s, mass = %s, weighed = %s WHERE id = %s",
+            [(s.trust, s.doubt, s.honesty, s.mass, weighed, pk) for pk, s in sources.items()],
+        )
     return moved
 
 

@@ -55,7 +55,7 @@ def weigh_votes(known: Known, votes: VoteLog, reading: Reading, *, rule: str = O
     """Weigh glyphs by these votes on them, which are in the order of the glyphs."""
     size, count = len(reading.alphabet), len(known.key)
     place = np.searchsorted(known.key, votes.glyph)
-    beliefs = believe(known.prior, known.level, Votes(place, votes.answer, votes.honesty), reading)
+    beliefs = believe(known.prior.astype(np.float64), known.level, Votes(place, votes.answer, votes.honesty), reading)
     top = beliefs.top
     tally = Tally(
         votes=np.bincount(place, minlength=count),
@@ -72,7 +72,7 @@ def weigh_votes(known: Known, votes: VoteLog, reading: Reading, *, rule: str = O
     shown = beliefs.clear[np.arange(count), top]
     held = known.given >= 0
     # A given label stays as it was written, in its own case.
-    label = np.where(held & (state == "control"), known.label, label)
+    label = np.where(held & (state == "control"), known.given_label, label)
     shown = np.where(held, beliefs.clear[np.arange(count), np.maximum(known.given, 0)], shown)
     kept = known.exempt
     return Weighed(

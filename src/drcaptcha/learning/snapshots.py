@@ -12,7 +12,7 @@ from drcaptcha.learning.models import Network
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Keys of glyphs ``(n,)``, in their order, with class indices ``(n,)``; ``held`` marks those kept for validation."""
+    """Keys of glyphs ``(n,)``, in order, with class indices ``(n,)``; ``held`` marks those kept for validation."""
 
     keys: NDArray[np.int64]
     labels: NDArray[np.int16]

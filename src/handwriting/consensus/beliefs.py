@@ -4,6 +4,7 @@ The posterior is a function of the votes as a set: their order does not matter, 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -50,19 +51,19 @@ class Beliefs:
     second: Ints
     unreadable: Floats
 
-    @property
+    @cached_property
     def ambiguous(self) -> Floats:
         """``(n,)``: the probability that a glyph is two characters."""
         chance: Floats = self.pairs.sum(1)
         return chance
 
-    @property
+    @cached_property
     def top(self) -> Ints:
         """``(n,)``: the likeliest class."""
         classes: Ints = self.clear.argmax(1)
         return classes
 
-    @property
+    @cached_property
     def distribution(self) -> Floats:
         """``(n, K)``: how likely each character is what the writer meant; what is not unreadable adds up to 1."""
         spread = self.clear.copy()

@@ -16,11 +16,11 @@ from handwriting.consensus import honesty
 from handwriting.consensus.beliefs import Beliefs, Votes, believe
 from handwriting.consensus.reading import Floats, Ints, Reading
 
-ROUNDS = 6
+ROUNDS = 4
 SETTLED = 0.002
 """Mean change of honesty at which the rounds end."""
 
-CHUNK = 20_000
+CHUNK = 4_000
 """Glyphs at a time, which bounds the memory."""
 
 _CERTAINTIES = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)

@@ -153,6 +153,15 @@ def test_a_control_that_honest_people_keep_failing_is_queued_for_review(
     assert "those who failed it" in glyph.decisions.get().reason
 
 
+def test_a_demoted_control_comes_back_when_others_read_it_right(make_glyph: MakeGlyph, vote: Vote) -> None:
+    glyph = make_glyph("X")
+    for visitor in range(4):
+        vote(glyph, "K", visitor, role=Role.AUDIT)
+    for visitor in range(4, 34):
+        glyph = vote(glyph, "X", visitor, role=Role.AUDIT)
+    assert (glyph.label, glyph.state) == ("X", State.CONTROL)
+
+
 def test_one_visitor_alone_can_not_bring_a_control_down(make_glyph: MakeGlyph, miss: Callable[..., Glyph]) -> None:
     others = [make_glyph(c) for c in "abde"]
     glyph = make_glyph("X")

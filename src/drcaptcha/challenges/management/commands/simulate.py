@@ -21,8 +21,8 @@ from handwriting.crowds import CROWDS, Nature
 
 class Command(BaseCommand):
     help = (
-        "Let simulated visitors answer about glyphs whose truth is known, and tell how right the labels are that come of "
-        "it. It works on a copy and changes nothing here, unless --keep is given."
+        "Let simulated visitors answer about glyphs whose truth is known, and tell how right the labels are that come "
+        "of it. It works on a copy and changes nothing here, unless --keep is given."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

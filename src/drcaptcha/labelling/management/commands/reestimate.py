@@ -14,7 +14,7 @@ from drcaptcha.labelling import estimating
 class Command(BaseCommand):
     help = (
         "Estimate from the whole log of votes how people read and how honest each source is, and let every label "
-        "follow. The worker does this by itself whenever the log has grown by a quarter."
+        "follow. The worker does this by itself whenever the log has grown by half."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
