@@ -23,7 +23,8 @@ def grow(glyphs: int) -> None:
             cursor.execute(
                 "INSERT INTO glyphs_glyph (digest, place, data_set_id, picture, split, state, label, given, truth, "
                 "worth, passes, created) SELECT randomblob(16), abs(random()) %% 2147483648, data_set_id, picture, "
-                "split, state, label, given, truth, worth, passes, created FROM glyphs_glyph ORDER BY random() LIMIT %s",
+                "split, state, label, given, truth, worth, passes, created FROM glyphs_glyph "
+                "ORDER BY random() LIMIT %s",
                 [missing],
             )
             cursor.execute("SELECT count(*) FROM glyphs_glyph")
