@@ -28,14 +28,18 @@ from handwriting.alphabet import ALPHABETS, Alphabet
 from handwriting.consensus.rules import RULES
 from handwriting.crowds import AMBIGUOUS, CROWDS, Crowd, Nature, Visitor, likeness
 
-WAVE = 64
-"""Visitors who answer at a time."""
+MOST_AT_ONCE = 128
+"""Visitors who answer at a time, at the most; a hundredth of the probes where that is less."""
+
+FEWEST_AT_ONCE = 8
 
 PACE = timedelta(seconds=30)
 """Time between two waves, so that a day has some 180,000 answers."""
 
 PATIENCE = 25
 """Answers a probe after which a run ends, whatever is still open."""
+
+MOST_ERRORS = 200
 
 REFERENCE = 6_000
 """Labelled glyphs that people's reading is modelled on."""
@@ -74,7 +78,7 @@ class Outcome:
     """What came of a simulation. Shares are 0 to 1; ``calibration_gap`` is the claimed accuracy less the true one.
 
     ``votes_per_label`` counts every vote on a glyph that had no label yet, those on glyphs that never got one included.
-    ``course`` tells how it went, by stages.
+    ``course`` tells how it went, by stages; ``errors`` are the first glyphs whose label is not the truth, with both.
     """
 
     crowd: str
@@ -93,6 +97,7 @@ class Outcome:
     probes: int = 0
     without_prior: int = 0
     course: list[dict[str, float]] = field(default_factory=list)
+    errors: list[tuple[int, str, str]] = field(default_factory=list)
 
 
 def simulate(
@@ -180,9 +185,10 @@ class _Run:
     def wave(self) -> None:
         """Let some visitors answer at once."""
         self.now += PACE
-        visitors = self.crowd.arrive(WAVE)
+        count = min(MOST_AT_ONCE, max(FEWEST_AT_ONCE, len(self.probes) // 100))
+        visitors = self.crowd.arrive(count)
         self._welcome(visitors)
-        hands = deal(WAVE, self.rng)
+        hands = deal(count, self.rng)
         ballots = [self._answer(visitor, slots) for visitor, slots in zip(visitors, hands, strict=True)]
         voting.record(ballots, now=self.now, rule=self.plan.rule)
 
@@ -231,12 +237,20 @@ class _Run:
             likeness = np.array(
                 [[self.alphabet.alike(a, b) for b in self.alphabet.classes] for a in self.alphabet.classes]
             )
+            outcome.errors = self._errors()
             outcome.accuracy = round(float((true == named).mean()), 5)
             outcome.folded_accuracy = round(float(likeness[true, named].mean()), 5)
             outcome.votes_per_label = round(self._votes() / len(true), 4)
             # The other rules claim nothing.
             outcome.calibration_gap = round(float(claimed.mean()) - outcome.accuracy, 5) * (self.plan.rule == OURS)
         return outcome
+
+    def _errors(self) -> list[tuple[int, str, str]]:
+        rows = [(key, label) for key, (_, label, _) in sorted(self._probes().items()) if label]
+        true = self.truth[np.searchsorted(self.keys, np.array([key for key, _ in rows], np.int64))].tolist()
+        names = self.alphabet.classes
+        wrong = [(key, names[t], label) for (key, label), t in zip(rows, true, strict=True) if names[t] != label]
+        return wrong[:MOST_ERRORS]
 
     def _votes(self) -> int:
         return Vote.objects.filter(pk__gt=self.first_vote, role=Role.PROBE).count()

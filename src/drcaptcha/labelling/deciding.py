@@ -49,11 +49,11 @@ def apply(weighed: Weighed, now: datetime) -> int:
     note_drift(weighed, ~moves)
     rows = np.flatnonzero(moves).tolist()
     if rows:
-        columns = (weighed.label[rows], weighed.state[rows], *_numbers(weighed, rows))
+        names = (weighed.label[rows].tolist(), weighed.state[rows].tolist())
         with connections[Glyph.objects.db].cursor() as cursor:
             cursor.executemany(
                 "UPDATE glyphs_glyph SET label = %s, state = %s, posterior = %s, worth = %s WHERE id = %s",
-                zip(*(column if isinstance(column, list) else column.tolist() for column in columns), strict=True),
+                list(zip(*names, *_numbers(weighed, rows), strict=True)),
             )
         Decision.objects.bulk_create((_decision(weighed, row, now) for row in rows), batch_size=500)
     return len(rows)
@@ -69,7 +69,7 @@ def note_drift(weighed: Weighed, some: NDArray[np.bool_]) -> None:
         with connections[Glyph.objects.db].cursor() as cursor:
             cursor.executemany(
                 "UPDATE glyphs_glyph SET posterior = %s, worth = %s WHERE id = %s",
-                zip(*_numbers(weighed, rows), strict=True),
+                list(zip(*_numbers(weighed, rows), strict=True)),
             )
 
 

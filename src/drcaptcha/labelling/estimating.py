@@ -111,7 +111,7 @@ def _settle(sources: Ints, trust: Floats, doubt: Floats, end: Floats) -> None:
     with connections[Source.objects.db].cursor() as cursor:
         cursor.executemany(
             "UPDATE labelling_source SET settled_trust = %s, settled_doubt = %s, settled = %s WHERE id = %s",
-            zip(trust.tolist(), doubt.tolist(), _moments(end), sources.tolist(), strict=True),
+            list(zip(trust.tolist(), doubt.tolist(), _moments(end), sources.tolist(), strict=True)),
         )
 
 

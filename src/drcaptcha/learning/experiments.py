@@ -105,6 +105,22 @@ def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> 
     return ensemble
 
 
+def trial(*, epochs: int, seed: int = 0) -> tuple[float, int]:
+    """Train one network on all labels and return its accuracy on the test glyphs, and the number of labels.
+
+    Nothing is stored: it tells what the labels of the moment are worth.
+    """
+    material = _gather(Plan(epochs=epochs, seed=seed))
+    learning, classes = material.learning, material.alphabet.classes
+    options = training.Options(epochs=epochs, seed=seed)
+    trained = training.train("compact", learning.glyphs, learning.labels, classes=len(classes), options=options)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trial.onnx"
+        export(trained.network, path)
+        said = Classifier(path, classes, threads=0).probabilities(material.judging.glyphs)
+    return metrics.accuracy(said, material.judging.labels).value, len(learning)
+
+
 def _gather(plan: Plan) -> _Material:
     alphabet = ALPHABETS[settings.DRCAPTCHA_ALPHABET]
     judging = examples.judging(alphabet)

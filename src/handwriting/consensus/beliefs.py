@@ -74,7 +74,7 @@ class Beliefs:
         return total
 
 
-def levels(priors: Floats, known: npt.NDArray[np.bool_]) -> Ints:
+def levels(priors: npt.NDArray[np.floating], known: npt.NDArray[np.bool_]) -> Ints:
     """Return how hard each glyph is, by the largest probability of its prior; 0 where it has none."""
     return np.where(known, np.where(priors.max(1) >= EASY, 1, 2), 0).astype(np.int64)
 

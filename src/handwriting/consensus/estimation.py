@@ -105,8 +105,8 @@ def _round(log: Log, prior: npt.NDArray[np.floating], level: Ints, missed: Float
         honest[some] = share_of_honest(beliefs, levels, votes, reading)
         sums.add(beliefs, levels, votes, log.audit[some], honest[some])
     parts = _evidence(honest, trusted, log, reading)
-    trust = np.bincount(log.source, np.maximum(parts, 0), len(missed))
-    doubt = np.bincount(log.source, np.maximum(-parts, 0), len(missed))
+    trust = np.bincount(log.source, np.maximum(parts, 0), len(missed)).astype(np.float64)
+    doubt = np.bincount(log.source, np.maximum(-parts, 0), len(missed)).astype(np.float64)
     checked = log.audit
     lies = np.bincount(log.answer[checked], 1 - honest[checked], size + 2)
     general = (_PRIOR_AUDITS * 0.9 + honest[checked].sum()) / (_PRIOR_AUDITS + checked.sum())
