@@ -4,6 +4,7 @@ No picture is drawn: a crowd reads the glyphs by what is known of them (see ``ha
 answer at a time, which changes nothing for them and saves time.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -197,7 +198,7 @@ class _Run:
         new = [visitor.number for visitor in visitors if visitor.number not in self.sources]
         site = Site.of(None)
         made = Source.objects.bulk_create(
-            Source(site=site, key=f"simulated-{self.rng.bytes(24).hex()}", created=self.now) for _ in new
+            Source(site=site, key=f"simulated-{secrets.token_hex(24)}", created=self.now) for _ in new
         )
         self.sources |= dict(zip(new, made, strict=True))
 

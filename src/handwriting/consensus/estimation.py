@@ -79,7 +79,7 @@ def reestimate(
     controls raise. ``progress`` is told the share that is done after each round.
     """
     hindsight = Hindsight(reading, np.zeros(len(missed)), missed, np.zeros(len(log)))
-    for number in range(rounds):
+    for number in range(rounds if len(log) else 0):
         before = hindsight.percent
         hindsight = _round(log, prior, level, missed, hindsight)
         progress((number + 1) / rounds)
