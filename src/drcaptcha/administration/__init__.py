@@ -84,8 +84,17 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _link("Glyphs", "glyphs", "glyphs.glyph"),
                     _link("Data sets", "inventory_2", "glyphs.dataset"),
+                ],
+            },
+            {
+                "title": "Labels",
+                "separator": True,
+                "items": [
                     _link("Votes", "how_to_vote", "labelling.vote"),
+                    _link("Sources", "visibility", "labelling.source"),
                     _link("Decisions", "gavel", "labelling.decision"),
+                    _link("Estimates", "insights", "labelling.estimate"),
+                    _link("Simulations", "science", "challenges.simulation"),
                 ],
             },
             {

@@ -1,15 +1,22 @@
 """What all pages of the administration share."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from django.contrib import messages
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import models
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.forms.widgets import Script
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 from drcaptcha.errors import DrCaptchaError
 
@@ -31,14 +38,18 @@ else:
 
 
 __all__ = [
+    "FollowsWork",
     "FoundByNumber",
     "Log",
     "LogInline",
     "ModelAdmin",
     "Page",
     "TabularInline",
+    "Work",
     "chip",
     "link",
+    "once",
+    "progress",
 ]
 
 Row = TypeVar("Row", bound=models.Model)
@@ -92,6 +103,7 @@ class Page(ModelAdmin[Row]):
 
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_disable_select_all = True
     list_per_page = 50
     compressed_fields = False
@@ -172,13 +184,97 @@ class LogInline(NotByHand, TabularInline[Row, Parent]):
     hide_title = True
 
 
+class FollowsWork:
+    """The script that moves progress bars."""
+
+    class Media:
+        js = (Script("administration/progress.js", type="module"),)
+
+
+class Work(FollowsWork, Log[Row]):
+    """Pieces of work in the background, whose pages show by themselves how far they have come.
+
+    To add one is to start it. Its rows have a ``state``, ``done`` (0 to 1), ``line``, ``updated`` and ``ended``.
+    """
+
+    TONES = {"queued": "plain", "running": "warm", "finished": "good", "failed": "bad"}
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Allow whoever may add such rows to start work."""
+        return request.user.has_perm(f"{self.opts.app_label}.add_{self.opts.model_name}")
+
+    def save_model(self, *args: Any) -> None:
+        """Do nothing: whoever started the work has stored it."""
+
+    def save_related(self, *args: Any) -> None:
+        """Do nothing: such a row has no rows of its own."""
+
+    def response_post_save_add(self, request: HttpRequest, obj: Row) -> HttpResponseRedirect:  # noqa: ARG002
+        """Go on to the page that shows the progress."""
+        return HttpResponseRedirect(reverse(f"admin:{_name(obj)}_change", args=[obj.pk]))
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address that tells how far a piece of work has come."""
+        view = self.admin_site.admin_view(self.progress_view)
+        return [path("<int:pk>/progress/", view, name=f"{_name(self.model)}_progress"), *super().get_urls()]
+
+    def progress_view(self, request: HttpRequest, pk: int) -> JsonResponse:
+        """Tell how far a piece of work has come."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row: Any = get_object_or_404(self.model, pk=pk)
+        news = timesince(row.updated)
+        return JsonResponse({"state": row.state, "done": row.done, "line": row.line, "news": news, "ended": row.ended})
+
+    @admin.display(description="run", ordering="pk")
+    def name(self, row: Row) -> str:
+        """Return its name."""
+        return str(row)
+
+    @admin.display(description="state", ordering="state")
+    def standing(self, row: Any) -> SafeString:
+        """Return whether it waits, works or has ended."""
+        return chip(row.state, self.TONES[row.state])
+
+    @admin.display(description="progress")
+    def advance(self, row: Row) -> SafeString | str:
+        """Show how far it has come."""
+        return progress(row)
+
+
+def progress(row: models.Model | None) -> SafeString | str:
+    """Return the progress of a piece of work, which follows it by itself where scripts are allowed."""
+    if row is None:
+        return "–"
+    address = reverse(f"admin:{_name(row)}_progress", args=[row.pk])
+    return render_to_string("administration/progress.html", {"run": row, "address": address})
+
+
+def once(cell: Callable[[Any, Row], SafeString | str]) -> Callable[[Any, Row], SafeString | str]:
+    """Have a cell that takes long made once a row: the theme asks for it again and again."""
+
+    @wraps(cell)
+    def remembered(admin: Any, row: Row) -> SafeString | str:
+        made: dict[str, SafeString | str] = vars(row).setdefault("made_cells", {})
+        if cell.__name__ not in made:
+            made[cell.__name__] = cell(admin, row)
+        return made[cell.__name__]
+
+    return remembered
+
+
 def chip(text: str, tone: str = "plain") -> SafeString:
-    """Return a short word set off from the text. The stylesheet knows the tones plain, good, warm and bad."""
+    """Return a short word set off from the text. The stylesheet knows the tones plain, ink, good, warm and bad."""
     return format_html('<span class="chip chip-{}">{}</span>', tone, text)
 
 
 def link(row: models.Model, text: object) -> SafeString:
     """Return a link to the page of a row."""
-    meta = row._meta  # noqa: SLF001 - Django documents it.
-    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
+    address = reverse(f"admin:{_name(row)}_change", args=[row.pk])
     return format_html('<a class="row-link" href="{}">{}</a>', address, text)
+
+
+def _name(row: models.Model | type[models.Model]) -> str:
+    """Return the name that the addresses of rows of this kind begin with."""
+    meta = row._meta  # noqa: SLF001 - Django documents it.
+    return f"{meta.app_label}_{meta.model_name}"

@@ -1,11 +1,12 @@
-"""The pool of captchas, and the attempts made on them."""
+"""The pool of captchas, the attempts made on them, and simulations of both."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import models
 
 from drcaptcha.labelling.models import CANT_READ, Source
+from drcaptcha.learning.models import Run
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import Alphabet
 
@@ -67,7 +68,9 @@ class Captcha(models.Model):
         """
         if len(typed) != self.length:
             return Judgement([], [], passed=False)
-        right, wrong, unread = [], [], []
+        right: list[int] = []
+        wrong: list[int] = []
+        unread: list[int] = []
         for slot, character in zip(self.slots, typed, strict=True):
             if not slot.gates:
                 continue
@@ -90,3 +93,30 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return "passed" if self.passed else "failed"
+
+
+class Simulation(models.Model):
+    """A simulation on a copy, with how far it has come and what came of it."""
+
+    crowd = models.CharField(max_length=20, help_text="Who comes.")
+    rule = models.CharField(max_length=20, help_text="How votes become labels.")
+    probes = models.PositiveIntegerField(help_text="How many glyphs are asked about.")
+    accept = models.FloatField(help_text="The posterior that a label has to reach.")
+    agreement = models.PositiveSmallIntegerField(help_text="How many sources have to type it.")
+    seed = models.PositiveBigIntegerField(default=0)
+    state = models.CharField(max_length=10, choices=Run.State, default=Run.State.QUEUED)
+    done = models.FloatField(default=0, help_text="Share that is done, 0 to 1.")
+    line = models.CharField(max_length=200, blank=True, help_text="What it is doing now, or why it failed.")
+    outcome: "models.JSONField[dict[str, Any]]" = models.JSONField(
+        default=dict, blank=True, help_text="The fields of ``simulating.Outcome``, once it is finished."
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    updated = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"simulation {self.pk}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state in {Run.State.FINISHED, Run.State.FAILED}

@@ -7,27 +7,22 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, OuterRef, QuerySet, Subquery
-from django.forms.widgets import Script
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminTextInputWidget,
 )
 
-from drcaptcha.administration.base import Log, LogInline, Page, TabularInline, chip, link
+from drcaptcha.administration.base import FollowsWork, Log, LogInline, Page, TabularInline, Work, link, progress
 from drcaptcha.learning import tasks
 from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network, Run
 from handwriting.networks import NAMES
-
-TONES = {Run.State.QUEUED: "plain", Run.State.RUNNING: "warm", Run.State.FINISHED: "good", Run.State.FAILED: "bad"}
 
 FILES = ("onnx", "architecture_picture", "loss_picture", "accuracy_picture", "confusion_picture")
 """The files of a network that administrators may fetch."""
@@ -36,18 +31,6 @@ FILES = ("onnx", "architecture_picture", "loss_picture", "accuracy_picture", "co
 def share(value: float | None) -> str:
     """Return an accuracy as people read it."""
     return "–" if value is None else f"{value:.2%}"
-
-
-def progress(run: Run | None) -> SafeString | str:
-    """Return the progress of a run, which follows the run by itself where scripts are allowed."""
-    return render_to_string("administration/progress.html", {"run": run}) if run else "–"
-
-
-class FollowsRuns:
-    """The script that moves progress bars."""
-
-    class Media:
-        js = (Script("administration/progress.js", type="module"),)
 
 
 @admin.register(Network)
@@ -255,7 +238,7 @@ class EvaluationInline(LogInline[Evaluation, Ensemble]):
 
 
 @admin.register(Ensemble)
-class EnsembleAdmin(FollowsRuns, Page[Ensemble]):
+class EnsembleAdmin(FollowsWork, Page[Ensemble]):
     """Networks that decide together. To save one is to normalise its weights and to judge it anew."""
 
     list_display = ("name", "accuracy_share", "members", "created")
@@ -342,7 +325,7 @@ class TrainingForm(forms.ModelForm[Run]):
 
 
 @admin.register(Run)
-class RunAdmin(FollowsRuns, Log[Run]):
+class RunAdmin(Work[Run]):
     """Work in the background. To add a run is to start a training."""
 
     list_display = ("name", "standing", "advance", "result", "created", "updated")
@@ -355,10 +338,6 @@ class RunAdmin(FollowsRuns, Log[Run]):
     add_fieldsets = (
         ("Train networks", {"fields": ("networks", ("epochs", "batch_size"), ("subset", "seed"), "name")}),
     )
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
-        """Allow training to whoever may add runs."""
-        return request.user.has_perm("learning.add_run")
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -374,44 +353,6 @@ class RunAdmin(FollowsRuns, Log[Run]):
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Run:  # noqa: ARG002, FBT001
         """Start the training."""
         return tasks.queue_training(form.cleaned_data)
-
-    def save_model(self, *args: Any) -> None:
-        """Do nothing: whoever started the run has stored it."""
-
-    def save_related(self, *args: Any) -> None:
-        """Do nothing: a run has no rows of its own."""
-
-    def response_post_save_add(self, request: HttpRequest, obj: Run) -> HttpResponseRedirect:  # noqa: ARG002
-        """Go on to the page that shows the progress."""
-        return HttpResponseRedirect(reverse("admin:learning_run_change", args=[obj.pk]))
-
-    def get_urls(self) -> list[URLPattern]:
-        """Add the address that tells how far a run has come."""
-        view = self.admin_site.admin_view(self.progress_view)
-        return [path("<int:pk>/progress/", view, name="learning_run_progress"), *super().get_urls()]
-
-    def progress_view(self, request: HttpRequest, pk: int) -> JsonResponse:
-        """Tell how far a run has come."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        run = get_object_or_404(Run, pk=pk)
-        news = timesince(run.updated)
-        return JsonResponse({"state": run.state, "done": run.done, "line": run.line, "news": news, "ended": run.ended})
-
-    @admin.display(description="run", ordering="pk")
-    def name(self, run: Run) -> str:
-        """Return its name."""
-        return str(run)
-
-    @admin.display(description="state", ordering="state")
-    def standing(self, run: Run) -> SafeString:
-        """Return whether it waits, works or has ended."""
-        return chip(run.state, TONES[Run.State(run.state)])
-
-    @admin.display(description="progress")
-    def advance(self, run: Run) -> SafeString | str:
-        """Show how far it has come."""
-        return progress(run)
 
     @admin.display(description="ensemble")
     def result(self, run: Run) -> SafeString | str:

@@ -8,7 +8,9 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from django.db.models import Model
 from django.utils import timezone
 from django_tasks import task
 
@@ -23,6 +25,9 @@ SILENCE = timedelta(minutes=10)
 """After so long without a note nobody is working on a run any more."""
 
 _log = logging.getLogger(__name__)
+
+Work = TypeVar("Work", bound=Model)
+"""A row that follows a piece of work: ``Run``, or another with its ``state``, ``done``, ``line`` and ``updated``."""
 
 
 def queue_training(options: dict[str, object]) -> Run:
@@ -39,22 +44,23 @@ def queue_evaluation(ensemble: Ensemble) -> Run:
     return run
 
 
-def give_up_orphans(now: datetime) -> int:
+def give_up_orphans(now: datetime, kind: type[Model] = Run) -> int:
     """Mark the runs of which nothing was heard for long as failed, and return their number: their worker is gone."""
-    silent = Run.objects.filter(state=Run.State.RUNNING, updated__lt=now - SILENCE)
+    rows = kind._default_manager  # noqa: SLF001 - Django documents it.
+    silent = rows.filter(state=Run.State.RUNNING, updated__lt=now - SILENCE)
     return silent.update(state=Run.State.FAILED, line="The worker ended before the run did. Start it again.")
 
 
 @task()
 def train(run: int) -> None:
     """Train what the options of ``run`` ask for."""
-    _follow(run, _train)
+    follow(Run.objects.get(pk=run), _train)
 
 
 @task()
 def evaluate(run: int) -> None:
     """Evaluate the ensemble of ``run``."""
-    _follow(run, _evaluate)
+    follow(Run.objects.get(pk=run), _evaluate)
 
 
 def _train(run: Run) -> str:
@@ -64,13 +70,13 @@ def _train(run: Run) -> str:
     plan = experiments.Plan(**options | {"networks": tuple(options.get("networks", experiments.Plan.networks))})
     noted = 0.0
 
-    def note(step: experiments.Step) -> None:
+    def tell(step: experiments.Step) -> None:
         nonlocal noted
         if step.batch is None or time.monotonic() - noted >= PACE:
             noted = time.monotonic()
-            _note(run, done=step.share, line=step.line)
+            note(run, done=step.share, line=step.line)
 
-    run.ensemble = experiments.train(plan, now=timezone.now(), progress=note)
+    run.ensemble = experiments.train(plan, now=timezone.now(), progress=tell)
     run.save(update_fields=["ensemble"])
     return f"{run.ensemble}: {run.ensemble.evaluation}"
 
@@ -81,26 +87,27 @@ def _evaluate(run: Run) -> str:
     return str(scoring.evaluate(run.ensemble, now=timezone.now()))
 
 
-def _follow(key: int, work: Callable[[Run], str]) -> None:
+def follow(run: Work, work: Callable[[Work], str]) -> None:
     """Do ``work`` and keep the row of the run at what happens to it; an error goes on to the worker's log."""
-    run = Run.objects.get(pk=key)
-    _note(run, state=Run.State.RUNNING)
+    note(run, state=Run.State.RUNNING)
     try:
         line = work(run)
     except DrCaptchaError as fault:
         _log.warning("%s was not possible: %s", run, fault.message)
-        _note(run, state=Run.State.FAILED, line=fault.message)
+        note(run, state=Run.State.FAILED, line=fault.message)
     except (SystemExit, KeyboardInterrupt):
-        _note(run, state=Run.State.FAILED, line="The server was stopped before the run ended. Start it again.")
+        note(run, state=Run.State.FAILED, line="The server was stopped before the run ended. Start it again.")
         raise
     except Exception as fault:
-        _note(run, state=Run.State.FAILED, line=f"{type(fault).__name__}: {fault}")
+        note(run, state=Run.State.FAILED, line=f"{type(fault).__name__}: {fault}")
         raise
     else:
-        _note(run, state=Run.State.FINISHED, done=1, line=line)
+        note(run, state=Run.State.FINISHED, done=1, line=line)
 
 
-def _note(run: Run, **fields: object) -> None:
+def note(run: Model, **fields: object) -> None:
+    """Write down how far a run has come."""
     if "line" in fields:
         fields["line"] = str(fields["line"])[:200]
-    Run.objects.filter(pk=run.pk).update(updated=timezone.now(), **fields)
+    rows = type(run)._default_manager  # noqa: SLF001 - Django documents it.
+    rows.filter(pk=run.pk).update(updated=timezone.now(), **fields)

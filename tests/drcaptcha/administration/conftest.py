@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,35 @@ from drcaptcha.labelling.models import Role, Source, Vote
 from drcaptcha.learning.models import Ensemble, Membership, Network
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import BALANCED
+
+
+class Form(HTMLParser):
+    """What a browser would send of the form with an id, were it sent unchanged."""
+
+    def __init__(self, identity: str, page: str) -> None:
+        super().__init__()
+        self.identity, self.inside, self.select = identity, False, ""
+        self.fields: dict[str, str] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name = given.get("name") or ""
+        if tag == "form":
+            self.inside = given.get("id") == self.identity
+        elif not self.inside:
+            return
+        elif tag == "select":
+            self.select, self.fields[name] = name, ""
+        elif tag == "option" and "selected" in given:
+            self.fields[self.select] = given.get("value") or ""
+        elif tag == "input" and name and given.get("type") not in {"submit", "checkbox"}:
+            self.fields[name] = given.get("value") or ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self.inside = False
+
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -54,10 +84,19 @@ def source(db: None) -> Source:
 def make_vote(source: Source, now: datetime) -> Callable[..., Vote]:
     """Let somebody type a character for a glyph."""
 
-    def make(glyph: int, typed: str, captcha: int = 1) -> Vote:
-        return Vote.objects.create(
-            glyph_id=glyph, source=source, captcha=captcha, role=Role.PROBE, typed=typed, created=now
-        )
+    def make(glyph: int, typed: str, captcha: int = 1, **more: object) -> Vote:
+        fields = {"source": source, "role": Role.PROBE, "answer": BALANCED.class_of(typed) or "", "created": now}
+        return Vote.objects.create(glyph_id=glyph, captcha=captcha, typed=typed, **fields | more)
+
+    return make
+
+
+@pytest.fixture
+def make_source(source: Source) -> Callable[..., Source]:
+    """Make another source, known by the beginning of its key."""
+
+    def make(start: str, **more: object) -> Source:
+        return Source.objects.create(site=source.site, key=start.ljust(64, "0"), created=source.created, **more)
 
     return make
 

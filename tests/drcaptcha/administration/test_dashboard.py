@@ -10,8 +10,9 @@ from django.test import Client
 from django.utils import timezone
 
 from drcaptcha.challenges.models import Attempt, Captcha
-from drcaptcha.glyphs.models import Glyph, Split
-from drcaptcha.labelling.models import Decision
+from drcaptcha.glyphs.models import Glyph, Split, State
+from drcaptcha.labelling import auditing
+from drcaptcha.labelling.models import Decision, Role, Source, Vote
 from drcaptcha.learning.models import Ensemble, Evaluation, Run
 from drcaptcha.pages import dashboard
 
@@ -42,8 +43,65 @@ def test_it_counts_glyphs_by_state(owner: Client, make_glyph: Callable[..., Glyp
     make_glyph("A", split=Split.TEST)
     glyphs = panels(owner)["glyphs"]
     counts = {row["name"]: (row["count"], row["start"], row["share"]) for row in glyphs["states"]}
-    assert counts == {"control": (3, 0, 75), "accepted": (0, 75, 0), "unknown": (1, 75, 25)}
+    assert list(counts) == ["control", "accepted", "provisional", "unknown", "disputed", "unreadable"]
+    assert counts["control"] == (3, 0, 75)
+    assert counts["unknown"] == (1, 75, 25)
+    assert {counts[name][0] for name in ("accepted", "provisional", "disputed", "unreadable")} == {0}
     assert (glyphs["total"], glyphs["train"], glyphs["test"]) == (5, 4, 1)
+
+
+def test_every_state_has_a_colour_and_a_link(owner: Client, db: None) -> None:
+    page = owner.get("/admin/").content.decode()
+    for state in State:
+        assert f'class="swatch tone-{state}"' in page
+        assert f"state__exact={state}" in page
+
+
+def test_it_leads_to_what_waits_for_a_review(owner: Client, make_glyph: Callable[..., Glyph]) -> None:
+    for label in ("A", "", ""):
+        Glyph.objects.filter(pk=make_glyph(label).pk).update(state=State.DISPUTED, label="")
+    assert panels(owner)["review"] == {"all": 3, "given": 1, "votes": 2}
+    page = owner.get("/admin/").content.decode()
+    for queue, count in (("all", 3), ("given", 1), ("votes", 2)):
+        address = f"/admin/glyphs/glyph/?review={queue}"
+        assert f'href="{address}"' in page
+        assert len(owner.get(address).context["cl"].result_list) == count
+
+
+def audits(glyph: Glyph, source: Source, right: int, wrong: int) -> None:
+    """Let a source confirm a label so often, and contradict it so often."""
+    first = Vote.objects.count()
+    Vote.objects.bulk_create(
+        Vote(
+            glyph=glyph,
+            source=source,
+            captcha=first + number,
+            role=Role.AUDIT,
+            typed="A",
+            answer="A" if number < right else "B",
+            known="A",
+            created=timezone.now(),
+        )
+        for number in range(right + wrong)
+    )
+
+
+def test_it_tells_how_right_labels_are_found_and_claimed_to_be(
+    owner: Client, make_glyph: Callable[..., Glyph], make_source: Callable[..., Source]
+) -> None:
+    assert "There are too few audits yet." in owner.get("/admin/").content.decode()
+    cache.clear()
+    source = make_source("a", honesty=90)
+    voted = make_glyph()
+    Glyph.objects.filter(pk=voted.pk).update(state=State.ACCEPTED, label="A", posterior=0.9962)
+    audits(voted, source, 90, 10)
+    audits(make_glyph("A"), source, 96, 4)
+    audit = panels(owner)["labels"]["audit"]
+    assert isinstance(audit, auditing.Audit)
+    assert audit.accuracy is not None
+    page = " ".join(owner.get("/admin/").content.decode().split())
+    for text in (">93.8%<", ">99.6%<", ">90 of 100<", ">96 of 100<", "as audited; with 95% certainty from 8"):
+        assert text in page
 
 
 def test_it_counts_labels_by_day(make_glyph: Callable[..., Glyph]) -> None:
@@ -53,6 +111,7 @@ def test_it_counts_labels_by_day(make_glyph: Callable[..., Glyph]) -> None:
     for days in ages:
         Decision.objects.create(glyph=glyph, before="", after="A", reason="", created=now - timedelta(days=days))
     Decision.objects.create(glyph=glyph, before="A", after="", reason="", created=now)
+    Decision.objects.create(glyph=glyph, before="A", after="A", after_state=State.CONTROL, reason="", created=now)
     labels = dashboard._labels(now)
     assert [row["count"] for row in labels["days"]] == [1, *[0] * (dashboard.DAYS - 5), 1, 0, 0, 2]
     assert labels["days"][-1]["day"] == now.date()
@@ -93,7 +152,7 @@ def test_each_panel_takes_the_right_to_see_what_is_in_it(client: Client, newcome
     user = User.objects.create_user("rosa", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=["view_run", "view_glyph"]))
     client.force_login(user)
-    assert set(panels(client)) == {"glyphs", "runs"}
+    assert set(panels(client)) == {"glyphs", "review", "runs"}
     assert panels(newcomer) == {}
     assert b"Ask an administrator for permissions" in newcomer.get("/admin/").content
 
@@ -101,14 +160,17 @@ def test_each_panel_takes_the_right_to_see_what_is_in_it(client: Client, newcome
 def test_the_sidebar_leads_only_where_one_may_go(reader: Client, newcomer: Client) -> None:
     page = reader.get("/admin/").content.decode()
     assert 'href="/admin/glyphs/glyph/"' in page
+    assert 'href="/admin/labelling/source/"' in page
+    assert 'href="/admin/labelling/estimate/"' in page
+    assert 'href="/admin/challenges/simulation/"' in page
     assert 'href="/admin/learning/run/add/"' not in page
     assert 'href="/admin/glyphs/glyph/"' not in newcomer.get("/admin/").content.decode()
 
 
 PAGES = [
-    "glyphs/glyph", "glyphs/dataset", "labelling/vote", "labelling/decision", "learning/network",
-    "learning/ensemble", "learning/run", "challenges/captcha", "challenges/attempt", "sites/site", "auth/user",
-    "auth/group",
+    "glyphs/glyph", "glyphs/dataset", "labelling/vote", "labelling/source", "labelling/decision",
+    "labelling/estimate", "learning/network", "learning/ensemble", "learning/run", "challenges/captcha",
+    "challenges/attempt", "challenges/simulation", "sites/site", "auth/user", "auth/group",
 ]  # fmt: skip
 
 

@@ -13,10 +13,10 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
 
-from drcaptcha.challenges.models import Captcha
+from drcaptcha.challenges.models import Captcha, Simulation
 from drcaptcha.glyphs.models import DataSet, Glyph
 from drcaptcha.learning import tasks
-from drcaptcha.learning.models import Ensemble
+from drcaptcha.learning.models import Ensemble, Run
 from handwriting.formats import starter
 
 STARTER = "starter"
@@ -47,7 +47,8 @@ class Command(BaseCommand):
         if not Captcha.objects.exists():
             with self._step("Filling the pool of captchas"):
                 call_command("generatecaptchas", POOL)
-        tasks.give_up_orphans(timezone.now())
+        for kind in (Run, Simulation):
+            tasks.give_up_orphans(timezone.now(), kind)
         self._make_administrator()
         port = os.environ.get("PORT", "8000")
         self.stdout.write(

@@ -1,41 +1,34 @@
-"""Glyphs, votes and decisions in the administration.
-
-Glyphs are registered here and not in ``glyphs``, because their page shows votes and decisions and moves labels.
-"""
+"""Glyphs: what they are taken for, why, and by whom; and the labels that administrators give."""
 
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Prefetch, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.forms import ActionForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from drcaptcha.administration.base import FoundByNumber, Log, LogInline, Page, chip, link
+from drcaptcha.administration.base import FoundByNumber, LogInline, Page, link, once
 from drcaptcha.errors import BadRequest
 from drcaptcha.glyphs.admin import picture
-from drcaptcha.glyphs.models import Glyph, State
-from drcaptcha.labelling import deciding
-from drcaptcha.labelling.models import Decision, Vote
-from handwriting.alphabet import ALPHABETS, Alphabet
+from drcaptcha.glyphs.models import Glyph, Split
+from drcaptcha.labelling import deciding, reviewing
+from drcaptcha.labelling.admin import cells
+from drcaptcha.labelling.explaining import explain, percent
+from drcaptcha.labelling.log import alphabet, read_votes
+from drcaptcha.labelling.models import Decision, Miss, Vote
+from drcaptcha.labelling.reviewing import Queue
 
 REASON_LENGTH = 200
 """The room that a decision has for its reason."""
-
-TONES = {State.CONTROL: "good", State.ACCEPTED: "warm", State.UNKNOWN: "plain"}
-
-
-def alphabet() -> Alphabet:
-    """Return the alphabet of this installation."""
-    return ALPHABETS[settings.DRCAPTCHA_ALPHABET]
 
 
 def labels() -> list[tuple[str, str]]:
@@ -51,7 +44,8 @@ class LabelForm(forms.ModelForm[Glyph]):
         required=False,
         label="Accepted label",
         widget=UnfoldAdminSelectWidget,
-        help_text="A label set by hand makes the glyph a control. “No label” takes it away and asks visitors again.",
+        help_text="A label set by hand makes the glyph a control. “No label” takes it away and asks visitors again. "
+        "Votes given until then do not count any more.",
     )
     reason = forms.CharField(
         max_length=100,
@@ -80,22 +74,53 @@ class LabelAction(ActionForm):  # type: ignore[misc]
     )
 
 
-class VoteInline(LogInline[Vote, Glyph]):
-    """The votes of one glyph."""
+class VoteInline(cells.FromSource, LogInline[Vote, Glyph]):
+    """The votes of one glyph, and which of them count."""
 
     model = Vote
-    fields = ("typed", "role", "source", "captcha", "created")
+    fields = ("typed", "answer", "role", "known", "voter", "said", "counts", "captcha", "created")
     readonly_fields = fields
     ordering = ("-pk",)
+    per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Vote]:
+        """Read each vote with its source."""
+        return super().get_queryset(request).select_related("source")
+
+    def get_formset(self, request: HttpRequest, obj: Glyph | None = None, **kwargs: Any) -> Any:
+        """Find out which votes count. Each page has an inline of its own, so it can be kept here."""
+        self.counting = set(read_votes([obj.pk]).key.tolist()) if obj else set()
+        return super().get_formset(request, obj, **kwargs)
+
+    @admin.display(description="counts", boolean=True)
+    def counts(self, vote: Vote) -> bool:
+        """Tell whether it has a part in the label: the first of its source, of a character, and not overruled."""
+        return vote.pk in self.counting
 
 
-class DecisionInline(LogInline[Decision, Glyph]):
-    """The moves of one glyph's label."""
+class MissInline(cells.FromSource, LogInline[Miss, Glyph]):
+    """Visitors who failed this control."""
+
+    model = Miss
+    verbose_name_plural = "misses as a control"
+    fields = ("voter", "alone", "captcha", "created")
+    readonly_fields = fields
+    ordering = ("-pk",)
+    per_page = 25
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Miss]:
+        """Read each miss with its source."""
+        return super().get_queryset(request).select_related("source")
+
+
+class DecisionInline(cells.Moves, LogInline[Decision, Glyph]):
+    """The moves of one glyph's label and state."""
 
     model = Decision
-    fields = ("before", "after", "reason", "created")
+    fields = ("move", "from_state", "to_state", "reason", "created")
     readonly_fields = fields
     ordering = ("-pk",)
+    per_page = 25
 
 
 class LabelFilter(admin.SimpleListFilter):
@@ -113,26 +138,57 @@ class LabelFilter(admin.SimpleListFilter):
         return queryset.filter(label=self.value()) if self.value() else queryset
 
 
+class ReviewFilter(admin.SimpleListFilter):
+    """Filters by what waits for an administrator."""
+
+    title = "review"
+    parameter_name = "review"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:  # noqa: ARG002
+        """Name the queues."""
+        return [
+            (Queue.ALL, "to review"),
+            (Queue.GIVEN, "given labels that visitors fail"),
+            (Queue.VOTES, "votes that don’t agree"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Glyph]) -> QuerySet[Glyph]:  # noqa: ARG002
+        """Keep the glyphs of one queue."""
+        chosen = self.value()
+        return queryset.filter(reviewing.waiting(Queue(chosen))) if chosen in list(Queue) else queryset
+
+
 @admin.register(Glyph)
 class GlyphAdmin(FoundByNumber, Page[Glyph]):
     """Pictures of characters, what we take them for, and who said so."""
 
-    list_display = ("small_picture", "number", "label", "truth", "standing", "split", "data_set", "typed")
+    list_display = (
+        "small_picture",
+        "number",
+        "label",
+        "given",
+        "truth",
+        "standing",
+        "certainty",
+        "came_with",
+        "typed",
+    )
     list_display_links = ("small_picture", "number")
-    list_filter = ("state", "split", LabelFilter, "data_set")
+    list_filter = (ReviewFilter, "state", "split", LabelFilter, "data_set")
     list_per_page = 100
     list_select_related = ("data_set",)
     sortable_by = ("number",)
     search_help_text = "A character finds its label, a number of two digits or more (or #7) a glyph."
     form = LabelForm
     fieldsets = (
-        (None, {"fields": ("large_picture", ("standing", "truth"), ("split", "data_set", "created"))}),
+        (None, {"fields": ("large_picture", ("standing", "given", "truth"), ("split", "data_set", "created"))}),
+        ("Why", {"fields": ("why",)}),
         ("Label", {"fields": (("new_label", "reason"),)}),
     )
-    readonly_fields = ("large_picture", "standing", "truth", "split", "data_set", "created")
-    inlines = (VoteInline, DecisionInline)
+    readonly_fields = ("large_picture", "standing", "given", "truth", "split", "data_set", "created", "why")
+    inlines = (VoteInline, DecisionInline, MissInline)
     action_form = LabelAction
-    actions = ("give_label", "take_label")
+    actions = ("confirm_given", "give_label", "take_label")
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Refuse: glyphs are imported."""
@@ -143,8 +199,9 @@ class GlyphAdmin(FoundByNumber, Page[Glyph]):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Glyph]:
-        """Read the votes of all glyphs shown at once."""
-        return super().get_queryset(request).defer("digest").prefetch_related("votes")
+        """Read what was typed for all glyphs shown at once."""
+        typed = Prefetch("votes", queryset=Vote.objects.only("glyph", "typed"))
+        return super().get_queryset(request).defer("digest").prefetch_related(typed)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Glyph], search_term: str
@@ -159,6 +216,13 @@ class GlyphAdmin(FoundByNumber, Page[Glyph]):
         if "new_label" in form.changed_data:
             self._set([obj], form.cleaned_data["new_label"], request.user, form.cleaned_data["reason"])
 
+    @admin.action(description="The given label is right", permissions=["change"])
+    def confirm_given(self, request: HttpRequest, queryset: QuerySet[Glyph]) -> None:
+        """Keep the given labels of those that were ticked and that visitors keep failing."""
+        ticked = list(queryset.values_list("pk", flat=True))
+        kept = reviewing.confirm(ticked, reason=_reason(request.user, "the given label is right"), now=timezone.now())
+        self.message_user(request, f"{kept} of {len(ticked)} glyphs keep their given label and are controls again.")
+
     @admin.action(description="Give this label", permissions=["change"])
     def give_label(self, request: HttpRequest, queryset: QuerySet[Glyph]) -> None:
         """Give one label to all glyphs that were ticked."""
@@ -168,16 +232,15 @@ class GlyphAdmin(FoundByNumber, Page[Glyph]):
         self._set(queryset, label, request.user)
         self.message_user(request, f"{len(queryset)} glyphs have the label {label} now.")
 
-    @admin.action(description="Take the label away", permissions=["change"])
+    @admin.action(description="Take the label away, ask anew", permissions=["change"])
     def take_label(self, request: HttpRequest, queryset: QuerySet[Glyph]) -> None:
-        """Take the label from all glyphs that were ticked."""
+        """Take the label from all glyphs that were ticked, so that visitors are asked from the start."""
         self._set(queryset, "", request.user)
         self.message_user(request, f"{len(queryset)} glyphs have no label now.")
 
     def _set(self, glyphs: Iterable[Glyph], label: str, user: AbstractBaseUser | AnonymousUser, why: str = "") -> None:
-        reason = f"by {user.get_username()}: {why or 'set by hand'}"[:REASON_LENGTH]
         for glyph in glyphs:
-            deciding.set_label(glyph, label, reason=reason, now=timezone.now())
+            deciding.set_label(glyph, label, reason=_reason(user, why or "set by hand"), now=timezone.now())
 
     @admin.display(description="picture")
     def small_picture(self, glyph: Glyph) -> SafeString:
@@ -195,9 +258,27 @@ class GlyphAdmin(FoundByNumber, Page[Glyph]):
         return f"#{glyph.pk}"
 
     @admin.display(description="state")
-    def standing(self, glyph: Glyph) -> SafeString:
+    def standing(self, glyph: Glyph) -> SafeString | str:
         """Return how far the label is trusted."""
-        return chip(glyph.state, TONES[State(glyph.state)])
+        return cells.standing(glyph.state)
+
+    @admin.display(description="posterior")
+    def certainty(self, glyph: Glyph) -> str:
+        """Return how likely the label is, or the likeliest character where there is none."""
+        return "–" if glyph.posterior is None else percent(glyph.posterior)
+
+    @admin.display(description="data set")
+    def came_with(self, glyph: Glyph) -> str:
+        """Return its data set, and whether it is for testing."""
+        return f"{glyph.data_set}, {glyph.split}" if glyph.split == Split.TEST else str(glyph.data_set)
+
+    @admin.display(description="")
+    @once
+    def why(self, glyph: Glyph) -> SafeString:
+        """Show what is believed of the glyph, and why it has its state."""
+        why = explain(glyph)
+        ensemble = link(why.ensemble, why.ensemble) if why.ensemble else ""
+        return render_to_string("administration/why.html", {"why": why, "ensemble": ensemble})
 
     @admin.display(description="votes")
     def typed(self, glyph: Glyph) -> SafeString:
@@ -206,46 +287,5 @@ class GlyphAdmin(FoundByNumber, Page[Glyph]):
         return format_html_join(" ", '<span class="vote">{}<small>×{}</small></span>', counts)
 
 
-@admin.register(Vote)
-class VoteAdmin(FoundByNumber, Log[Vote]):
-    """What visitors typed."""
-
-    list_display = ("glyph_picture", "typed", "accepted", "role", "source", "captcha", "created")
-    list_filter = ("role",)
-    list_select_related = ("glyph", "source")
-    sortable_by = ()
-    numbered = "glyph"
-    search_help_text = "The number of a glyph"
-    fields = ("glyph_picture", "typed", "accepted", "role", "source", "captcha", "created")
-
-    @admin.display(description="glyph")
-    def glyph_picture(self, vote: Vote) -> SafeString:
-        """Return the picture of the glyph that was asked about."""
-        return link(vote.glyph, picture(vote.glyph))
-
-    @admin.display(description="label now")
-    def accepted(self, vote: Vote) -> str:
-        """Return what the glyph is taken for today."""
-        return vote.glyph.label or "–"
-
-
-@admin.register(Decision)
-class DecisionAdmin(FoundByNumber, Log[Decision]):
-    """How labels moved, and why."""
-
-    list_display = ("glyph_picture", "move", "reason", "created")
-    list_select_related = ("glyph",)
-    sortable_by = ()
-    numbered = "glyph"
-    search_help_text = "The number of a glyph"
-    fields = ("glyph_picture", "move", "reason", "created")
-
-    @admin.display(description="glyph")
-    def glyph_picture(self, decision: Decision) -> SafeString:
-        """Return the picture of the glyph that was decided on."""
-        return link(decision.glyph, picture(decision.glyph))
-
-    @admin.display(description="label")
-    def move(self, decision: Decision) -> str:
-        """Return the label before and after."""
-        return str(decision)
+def _reason(user: AbstractBaseUser | AnonymousUser, why: str) -> str:
+    return f"by {user.get_username()}: {why}"[:REASON_LENGTH]

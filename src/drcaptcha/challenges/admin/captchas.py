@@ -1,4 +1,4 @@
-"""Captchas and attempts in the administration."""
+"""Captchas and attempts: what was asked, and how it was answered."""
 
 from collections.abc import Iterator
 
