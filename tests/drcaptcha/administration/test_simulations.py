@@ -1,6 +1,7 @@
 """Simulations as administrators start and read them."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from pytest_django import Settings
 
 from drcaptcha.challenges.models import Simulation
 from drcaptcha.challenges.simulating import Plan
+from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling.weighing import OURS
 from handwriting.consensus.rules import RULES
 from handwriting.crowds import CROWDS
@@ -132,7 +134,7 @@ def test_nobody_simulates_without_the_right_to(client: Client, db: None, rights:
 
 def test_the_list_tells_what_came_of_each(reader: Client, finished: Simulation) -> None:
     page = text(reader, SIMULATIONS)
-    for figure in ("liars10", "1,200", "99%, 3 sources", "98.8%", "2.35", "47"):
+    for figure in ("liars10", "1,200", "99%, 3 sources", "98.76%", "2.35", "47"):
         assert f">{figure}<" in page
     Simulation.objects.update(rule="majority")
     assert ">by majority<" in text(reader, SIMULATIONS)
@@ -140,9 +142,9 @@ def test_the_list_tells_what_came_of_each(reader: Client, finished: Simulation) 
 
 def test_a_page_shows_figures_kinds_and_the_course(reader: Client, finished: Simulation) -> None:
     page = text(reader, page_of(finished))
-    for figure in ("98.8%", "+1.23", "2.35", "1,100", "40", "53", "3,456", "11", "93.1%", "90.0%", "2.1%"):
+    for figure in ("98.76%", "+1.23", "2.35", "1,100", "40", "53", "3,456", "11", "93.1%", "90.0%", "2.1%"):
         assert f"<td>{figure}</td>" in page
-    assert "99.1% with look-alikes as one" in page
+    assert "99.12% with look-alikes as one" in page
     assert page.count("<figure") == 2
     for words in ("98.40% after 1,300 votes", "98.76% after 2,600 votes", "91.67% after 2,600 votes"):
         assert f"<title>{words}</title>" in page
@@ -164,6 +166,18 @@ def test_what_is_stored_is_text_and_nothing_else(reader: Client, finished: Simul
     assert "&lt;b&gt;x" in page
     assert "&lt;i&gt;why" in page
     assert "<i>why" not in page
+
+
+def test_it_shows_the_glyphs_that_got_a_wrong_label(
+    reader: Client, finished: Simulation, make_glyph: Callable[..., Glyph]
+) -> None:
+    glyph = make_glyph("A")
+    errors = [[glyph.pk, "A", "H"], [glyph.pk + 1, "B", "8"]]  # The second is gone by now.
+    Simulation.objects.update(outcome=OUTCOME | {"errors": errors})
+    page = text(reader, page_of(finished))
+    assert reverse("admin:glyphs_glyph_change", args=[glyph.pk]) in page
+    assert "<small>H for A</small>" in page
+    assert "8 for B" not in page
 
 
 def test_a_simulation_without_a_label_is_shown_too(reader: Client, finished: Simulation) -> None:

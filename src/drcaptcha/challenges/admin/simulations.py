@@ -1,5 +1,6 @@
 """Simulations: what a crowd or a threshold would do, tried on a copy before anything is changed."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -12,11 +13,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
-from drcaptcha.administration.base import Work, once
+from drcaptcha.administration.base import Work, link, once
 from drcaptcha.administration.charts import Line, line
 from drcaptcha.challenges import tasks
 from drcaptcha.challenges.models import Simulation
-from drcaptcha.labelling.explaining import percent
+from drcaptcha.glyphs.admin import picture
+from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling.weighing import OURS
 from handwriting.consensus.rules import RULES
 from handwriting.crowds import AMBIGUOUS, CROWDS
@@ -26,6 +28,9 @@ NOTES = {
     "onetime": "each visitor comes once",
 }
 """What is told of some crowds besides who is in them."""
+
+ERRORS = 24
+"""So many wrong labels are shown."""
 
 
 def crowds() -> list[tuple[str, str]]:
@@ -162,7 +167,7 @@ class SimulationAdmin(Work[Simulation]):
     @admin.display(description="right")
     def accuracy(self, simulation: Simulation) -> str:
         """Return how many of its labels were right."""
-        return percent(simulation.outcome["accuracy"]) if simulation.outcome else "–"
+        return f"{simulation.outcome['accuracy']:.2%}" if simulation.outcome else "–"
 
     @admin.display(description="votes a label")
     def votes_per_label(self, simulation: Simulation) -> str:
@@ -191,14 +196,26 @@ class SimulationAdmin(Work[Simulation]):
             return "Nothing yet."
         shown = {
             "outcome": outcome,
+            "right": f"{outcome['accuracy']:.2%}",
+            "folded": f"{outcome['folded_accuracy']:.2%}",
             "gap": f"{100 * outcome['calibration_gap']:+.2f}" if simulation.rule == OURS else "–",
             "kinds": [
                 {"name": kind, "passed": share, "wrong": outcome["poison_rate"].get(kind)}
                 for kind, share in outcome["pass_rate"].items()
             ],
             "lines": [drawn for drawn in _course(outcome) if drawn],
+            "errors": list(_errors(outcome)),
         }
         return render_to_string("administration/outcome.html", shown)
+
+
+def _errors(outcome: dict[str, Any]) -> Iterator[dict[str, object]]:
+    """Yield the first glyphs that got a wrong label; the copy's glyphs have the numbers of ours."""
+    errors = outcome.get("errors", [])[:ERRORS]
+    glyphs = Glyph.objects.in_bulk([key for key, _, _ in errors])
+    for key, truth, label in errors:
+        if key in glyphs:
+            yield {"picture": link(glyphs[key], picture(glyphs[key], side=56)), "truth": truth, "label": label}
 
 
 def _course(outcome: dict[str, Any]) -> list[Line | None]:
