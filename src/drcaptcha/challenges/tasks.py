@@ -49,7 +49,7 @@ def _simulate(simulation: Simulation) -> str:
 
     note(simulation, line="copying glyphs")
     plan = Plan(simulation.crowd, simulation.seed, simulation.rule)
-    trial = Rehearsal(plan, simulation.probes, simulation.accept, simulation.agreement)
+    trial = Rehearsal(plan, probes=simulation.probes, accept=simulation.accept, agreement=simulation.agreement)
     outcome = rehearse(trial, progress=tell)
     note(simulation, outcome=asdict(outcome))
     return f"{outcome.accepted:,} labels, {outcome.accuracy:.2%} right, {outcome.votes_per_label:.2f} votes each"
