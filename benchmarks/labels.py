@@ -20,6 +20,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from importing import MANAGE
 
 CROWDS = ("honest", "liars10", "colluders10", "bots10", "ambiguous", "colluders30", "mixed40", "onetime")
 RULES = ("ours", "first", "agree3", "recaptcha", "dominance3", "majority")
-THRESHOLDS = ((0.97, 2), (0.999, 2), (0.9999, 3))
+THRESHOLDS = ((0.97, 2), (0.9999, 3))
 """Posterior and sources, beside the defaults, for the curve of accuracy against votes."""
 
 ASTRAY = {
@@ -44,7 +45,7 @@ import json, sys
 import pandas as pd
 from crowdkit.aggregation import MACE, DawidSkene, MajorityVote, Wawa
 log = pd.read_csv(sys.argv[1])
-rules = {"majority": MajorityVote(), "Wawa": Wawa(), "MACE": MACE(n_iter=50, random_state=0),
+rules = {"majority": MajorityVote(), "Wawa": Wawa(), "MACE": MACE(n_restarts=2, n_iter=50, random_state=0),
          "Dawid-Skene": DawidSkene(n_iter=30)}
 print(json.dumps({name: {int(k): int(v) for k, v in rule.fit_predict(log).items()} for name, rule in rules.items()}))
 """
@@ -65,21 +66,19 @@ class Job:
 
 def jobs(probes: int, seeds: int) -> Iterator[Job]:
     """Yield all runs, those that matter most first."""
-    for seed in range(1, seeds + 1):
-        common = ("--probes", str(probes), "--seed", str(seed))
-        for crowd in CROWDS:
-            yield Job("ours", ("--crowd", crowd, *common))
-        for rule in RULES[1:]:
-            for crowd in CROWDS[:-1]:
-                yield Job(rule, ("--crowd", crowd, "--rule", rule, *common))
-    common = ("--probes", str(probes), "--seed", "1")
-    for accept, sources in THRESHOLDS:
-        for crowd in CROWDS[:-1]:
-            yield Job(
-                f"ours at {accept}", ("--crowd", crowd, "--accept", str(accept), "--agreement", str(sources), *common)
-            )
+    common = [("--probes", str(probes), "--seed", str(seed)) for seed in range(1, seeds + 1)]
+    for crowd in CROWDS:
+        yield Job("ours", ("--crowd", crowd, *common[0]))
     for name, nature in ASTRAY.items():
-        yield Job(name, ("--crowd", "liars10", "--nature", json.dumps(nature), *common))
+        yield Job(name, ("--crowd", "liars10", "--nature", json.dumps(nature), *common[0]))
+    for number, options in enumerate(common):
+        for rule in RULES[1:] if number == 0 else RULES:
+            for crowd in CROWDS[:-1]:
+                yield Job(rule, ("--crowd", crowd, "--rule", rule, *options))
+        if number == 0:
+            for (accept, sources), crowd in product(THRESHOLDS, CROWDS[:-1]):
+                stricter = ("--accept", str(accept), "--agreement", str(sources))
+                yield Job(f"ours at {accept}", ("--crowd", crowd, *stricter, *options))
 
 
 def prepare(environment: dict[str, str]) -> None:

@@ -6,28 +6,27 @@ flows. So nothing is locked for visitors, on SQLite as on PostgreSQL.
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.core.management import call_command
-from django.db import connections, models
+from django.db import models
 
 from drcaptcha.challenges.simulating import Outcome, Plan, Progress
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import DataSet, Glyph, Split, State
+from drcaptcha.labelling.log import raw
 from drcaptcha.learning.models import Ensemble, Prior
 from handwriting.alphabet import ALPHABETS
-
-COPY = "copy"
-"""The alias of the copy's database, while it is written."""
 
 MOST_CONTROLS = 8_000
 """Labelled glyphs that the copy takes along, chosen at random."""
@@ -95,20 +94,7 @@ def _copy(rehearsal: Rehearsal) -> Iterator[dict[str, str]]:
     rng = np.random.default_rng(rehearsal.plan.seed)
     probes, controls = _choose(rehearsal.probes, rng)
     with tempfile.TemporaryDirectory(prefix="drcaptcha-simulation-") as folder:
-        own = connections.databases["default"] | {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": Path(folder) / "drcaptcha.sqlite3",
-            "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"},
-            "CONN_HEALTH_CHECKS": False,
-        }
-        connections.databases[COPY] = own
-        try:
-            call_command("migrate", database=COPY, verbosity=0)
-            _fill(probes, controls, with_test=bool(rehearsal.retrain))
-        finally:
-            connections[COPY].close()
-            del connections[COPY], connections.databases[COPY]
-        yield os.environ | {
+        environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "drcaptcha.settings",
             "DRCAPTCHA_STATE": folder,
             "DRCAPTCHA_ALPHABET": settings.DRCAPTCHA_ALPHABET,
@@ -117,6 +103,10 @@ def _copy(rehearsal: Rehearsal) -> Iterator[dict[str, str]]:
             "DATABASE_URL": "",
             "REDIS_URL": "",
         }
+        subprocess.run([sys.executable, "-m", "django", "migrate", "--verbosity", "0"], env=environment, check=True)
+        with closing(sqlite3.connect(Path(folder) / "drcaptcha.sqlite3")) as copy, copy:
+            _fill(copy, probes, controls, with_test=bool(rehearsal.retrain))
+        yield environment
 
 
 def _choose(count: int, rng: np.random.Generator) -> tuple[list[int], list[int]]:
@@ -144,28 +134,34 @@ def _choose(count: int, rng: np.random.Generator) -> tuple[list[int], list[int]]
     return chosen.tolist(), np.sort(given[missing : missing + MOST_CONTROLS]).tolist()
 
 
-def _fill(probes: Sequence[int], controls: Sequence[int], *, with_test: bool) -> None:
-    _take(DataSet.objects.all())
-    anew = {"label": "", "given": "", "state": State.UNKNOWN}
+def _fill(copy: sqlite3.Connection, probes: Sequence[int], controls: Sequence[int], *, with_test: bool) -> None:
+    _take(copy, DataSet.objects.all())
+    _take(copy, Ensemble.objects.all())
+    anew = {"label": "", "given": "", "state": State.UNKNOWN.value}
     clean = {"posterior": None, "worth": 1.0, "passes": 0, "heard_from": None}
     for keys, changes in ((probes, anew | clean), (controls, clean)):
         for start in range(0, len(keys), BATCH):
-            _take(Glyph.objects.filter(pk__in=keys[start : start + BATCH]), **changes)
-    if with_test:
-        _take(Glyph.objects.filter(split=Split.TEST))
-    _take(Ensemble.objects.all())
+            _take(copy, Glyph.objects.filter(pk__in=keys[start : start + BATCH]), **changes)
     for start in range(0, len(probes), BATCH):
-        _take(Prior.objects.filter(glyph__in=probes[start : start + BATCH]))
+        _take(copy, Prior.objects.filter(glyph__in=probes[start : start + BATCH]))
+    if with_test:
+        _take(copy, Glyph.objects.filter(split=Split.TEST))
 
 
-def _take(rows: "models.QuerySet[Any]", **changes: object) -> None:
-    """Copy rows, with their numbers."""
-    batch = []
-    for row in rows.order_by("pk").iterator():
-        for name, value in changes.items():
-            setattr(row, name, value)
-        batch.append(row)
-        if len(batch) == BATCH:
-            rows.model.objects.using(COPY).bulk_create(batch)
-            batch.clear()
-    rows.model.objects.using(COPY).bulk_create(batch)
+def _take(copy: sqlite3.Connection, rows: "models.QuerySet[Any]", **changes: object) -> None:
+    """Copy rows as they are stored, with their numbers, but for the fields that are named."""
+    fields = rows.model._meta.concrete_fields  # noqa: SLF001 -- Django documents it.
+    names = [field.attname for field in fields]
+    stored = [
+        tuple(changes[name] if name in changes else _plain(value) for name, value in zip(names, row, strict=True))
+        for row in raw(rows.order_by("pk").values_list(*names))
+    ]
+    columns, places = ", ".join(field.column for field in fields), ", ".join("?" * len(fields))
+    copy.executemany(f"INSERT INTO {rows.model._meta.db_table} ({columns}) VALUES ({places})", stored)  # noqa: S608, SLF001
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of whatever database as SQLite keeps it."""
+    if isinstance(value, datetime):
+        return str(value.astimezone(UTC).replace(tzinfo=None))
+    return bytes(value) if isinstance(value, memoryview) else value

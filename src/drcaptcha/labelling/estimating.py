@@ -44,9 +44,9 @@ Progress = Callable[[float], object]
 
 def is_due() -> bool:
     """Tell whether so many votes have come since the last estimate that another one would tell more."""
-    newest = Estimate.objects.order_by("-pk").first()
+    newest = Estimate.objects.order_by("-pk").values_list("last_vote", flat=True).first()
     latest = Vote.objects.aggregate(last=Max("pk"))["last"] or 0
-    return latest >= FEWEST_VOTES and (newest is None or latest >= GROWTH * newest.last_vote)
+    return latest >= FEWEST_VOTES and (newest is None or latest >= GROWTH * newest)
 
 
 def estimate(*, now: datetime, progress: Progress = lambda _: None) -> Estimate:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -87,7 +88,9 @@ class Command(BaseCommand):
         measure = _retrainer() if retrain else dict
         stages = retrain or Plan.stages
         plan = Plan(plan.crowd, plan.seed, plan.rule, plan.nature, stages)
-        outcome = simulating.simulate(plan, now=timezone.now(), progress=progress, measure=measure)
+        # One transaction: nobody else waits for the copy, and to write it to the disk each time would take longer.
+        with transaction.atomic():
+            outcome = simulating.simulate(plan, now=timezone.now(), progress=progress, measure=measure)
         self.stdout.write(json.dumps(asdict(outcome)))
 
 
