@@ -32,8 +32,6 @@ from handwriting.crowds import AMBIGUOUS, CROWDS, Crowd, Nature, Visitor, likene
 MOST_AT_ONCE = 128
 """Visitors who answer at a time, at the most; a hundredth of the probes where that is less."""
 
-FEWEST_AT_ONCE = 8
-
 PACE = timedelta(seconds=30)
 """Time between two waves, so that a day has some 180,000 answers."""
 
@@ -78,7 +76,8 @@ class Plan:
 class Outcome:
     """What came of a simulation. Shares are 0 to 1; ``calibration_gap`` is the claimed accuracy less the true one.
 
-    ``votes_per_label`` counts every vote on a glyph that had no label yet, those on glyphs that never got one included.
+    ``votes_per_label`` counts every vote that was given as a probe, on glyphs that never got a label too; ``audits``
+    are the others.
     ``course`` tells how it went, by stages; ``errors`` are the first glyphs whose label is not the truth, with both.
     """
 
@@ -96,6 +95,7 @@ class Outcome:
     poison_rate: dict[str, float] = field(default_factory=dict)
     folded_accuracy: float = 0.0
     probes: int = 0
+    audits: int = 0
     without_prior: int = 0
     course: list[dict[str, float]] = field(default_factory=list)
     errors: list[tuple[int, str, str]] = field(default_factory=list)
@@ -127,7 +127,7 @@ def simulate(
             run.note(measure)
         if done >= 1 or run.outcome.answers >= PATIENCE * len(run.probes):
             break
-        run.wave()
+        run.wave(left)
         if plan.rule == OURS and estimating.is_due():
             estimating.estimate(now=run.now)
     run.note(measure)
@@ -183,10 +183,13 @@ class _Run:
         last = Vote.objects.aggregate(last=Max("pk"))["last"] or 0
         return cls(plan, alphabet, rng, now, keys, truth, probes, crowd, outcome, last)
 
-    def wave(self) -> None:
-        """Let some visitors answer at once."""
+    def wave(self, left: int) -> None:
+        """Let some visitors answer at once: no more than the probes that are ``left`` can do with.
+
+        Else those would be asked again about what is labelled already, and the labels would look better than they are.
+        """
         self.now += PACE
-        count = min(MOST_AT_ONCE, max(FEWEST_AT_ONCE, len(self.probes) // 100))
+        count = max(1, min(MOST_AT_ONCE, len(self.probes) // 100, left // 2))
         visitors = self.crowd.arrive(count)
         self._welcome(visitors)
         hands = deal(count, self.rng)
@@ -198,7 +201,7 @@ class _Run:
         new = [visitor.number for visitor in visitors if visitor.number not in self.sources]
         site = Site.of(None)
         made = Source.objects.bulk_create(
-            Source(site=site, key=f"simulated-{secrets.token_hex(24)}", created=self.now) for _ in new
+            Source(site=site, key=f"{secrets.token_hex(24)}-simulated", created=self.now) for _ in new
         )
         self.sources |= dict(zip(new, made, strict=True))
 
@@ -241,6 +244,7 @@ class _Run:
             outcome.errors = self._errors()
             outcome.accuracy = round(float((true == named).mean()), 5)
             outcome.folded_accuracy = round(float(likeness[true, named].mean()), 5)
+            outcome.audits = Vote.objects.filter(pk__gt=self.first_vote, role=Role.AUDIT).count()
             outcome.votes_per_label = round(self._votes() / len(true), 4)
             # The other rules claim nothing.
             outcome.calibration_gap = round(float(claimed.mean()) - outcome.accuracy, 5) * (self.plan.rule == OURS)

@@ -100,24 +100,34 @@ def _decision(weighed: Weighed, row: int, now: datetime) -> Decision:
 
 
 def _reason(weighed: Weighed, row: int, top: int, prior: float | None) -> str:
-    name = alphabet().classes[top]
-    beliefs, tally = weighed.beliefs, weighed.tally
-    said = f"{tally.support[row]} of {tally.votes[row]} votes for {name}, each from a source of its own"
-    before = "no opinion of a network" if prior is None else f"{prior:.1%} before any vote"
+    beliefs, tally, name = weighed.beliefs, weighed.tally, alphabet().classes[top]
+    votes, share = int(tally.votes[row]), _share(float(beliefs.clear[row, top]))
+    said = f"{tally.support[row]} of {votes} votes for {name}, each from a source of its own"
     match weighed.state[row]:
         case State.UNREADABLE:
-            share = beliefs.unreadable[row]
-            return f"can't be read with {share:.1%}; {tally.unreadable[row]} of {tally.votes[row]} votes say so"
+            chance = _share(float(beliefs.unreadable[row]))
+            return f"can't be read with {chance}; {tally.unreadable[row]} of {votes} votes say so"
         case State.DISPUTED if weighed.known.given[row] >= 0:
-            return f"the given label {name} has only {beliefs.clear[row, top]:.1%} left, by those who failed it; {said}"
+            return f"the given label {name} has only {share} left, by those who failed it; votes in audits: {votes}"
         case State.DISPUTED:
-            pair = int(beliefs.pairs[row].argmax())
-            first, second = (
-                alphabet().classes[of] for of in sorted((beliefs.first[row, pair], beliefs.second[row, pair]))
-            )
-            return f"both {first} and {second} with {beliefs.pairs[row, pair]:.1%}; {tally.votes[row]} votes"
+            return f"{_both(weighed, row)}; {name} has {share} after {votes} votes"
         case _:
-            return f"{name} with {beliefs.clear[row, top]:.2%}; {said}; {before}"
+            before = "no opinion of a network" if prior is None else f"{_share(prior)} before any vote"
+            return f"{name} with {share}; {said}; {before}"
+
+
+def _both(weighed: Weighed, row: int) -> str:
+    """Return which two characters a glyph may be at once, with the chance of it."""
+    beliefs = weighed.beliefs
+    pair = int(beliefs.pairs[row].argmax())
+    places = sorted((int(beliefs.first[row, pair]), int(beliefs.second[row, pair])))
+    first, second = (alphabet().classes[place] for place in places)
+    return f"both {first} and {second} with {_share(float(beliefs.pairs[row, pair]))}"
+
+
+def _share(chance: float) -> str:
+    """Return a probability in percent. It is never 100: no posterior is."""
+    return f"{min(chance, 0.9999):.2%}"
 
 
 @transaction.atomic

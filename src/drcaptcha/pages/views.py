@@ -27,7 +27,8 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def methodology(request: HttpRequest) -> HttpResponse:
     """Explain controls, probes and the loop."""
-    return render(request, "pages/methodology.html", {"agreement": settings.DRCAPTCHA_AGREEMENT})
+    accept = f"{100 * settings.DRCAPTCHA_ACCEPT:.4g}"
+    return render(request, "pages/methodology.html", {"agreement": settings.DRCAPTCHA_AGREEMENT, "accept": accept})
 
 
 @never_cache

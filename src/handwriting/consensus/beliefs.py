@@ -14,6 +14,9 @@ from handwriting.consensus.reading import EASY, Floats, Ints, Reading
 CANDIDATES = 4
 """Two of so many likeliest classes may make up an ambiguous glyph."""
 
+UNFORESEEN = 0.05
+"""How readily a glyph is two characters of which the prior foresees but one: what people say against a sure network."""
+
 _PAIRS = np.array([(a, b) for a in range(CANDIDATES) for b in range(a + 1, CANDIDATES)])
 
 
@@ -50,6 +53,8 @@ class Beliefs:
     first: Ints
     second: Ints
     unreadable: Floats
+    expected: Floats
+    """``(n,)``: the probability that each is one of these pairs, before any vote."""
 
     @cached_property
     def ambiguous(self) -> Floats:
@@ -98,10 +103,12 @@ def believe(prior: Floats, level: Ints, votes: Votes, reading: Reading) -> Belie
     likeliest = np.argsort(-clear, axis=1, kind="stable")[:, :CANDIDATES]
     first, second = likeliest[:, _PAIRS[:, 0]], likeliest[:, _PAIRS[:, 1]]
     pairs = _pair_prior(prior, first, second, reading)
+    before = np.exp(pairs).sum(1)
     if len(ordered):
         pairs[rows] += _pair_votes(said, starts, first[ordered.glyph], second[ordered.glyph])
     unreadable = score[:, -1] + np.log(reading.illegibility)
-    return _normalised(clear, pairs, first, second, unreadable)
+    clear, pairs, unreadable = _normalised(clear, pairs, unreadable)
+    return Beliefs(clear, pairs, first, second, unreadable, before / (1 + before))
 
 
 def _suspect(score: Floats, level: Ints, votes: Votes, reading: Reading) -> None:
@@ -132,7 +139,8 @@ def _suspect(score: Floats, level: Ints, votes: Votes, reading: Reading) -> None
 def _pair_prior(prior: Floats, first: Ints, second: Ints, reading: Reading) -> Floats:
     """Return the log-prior of each pair: large where people mix the two up and the prior can't tell them apart."""
     rows = np.arange(len(prior))[:, None]
-    near = np.sqrt(prior[rows, first] * prior[rows, second]) * reading.affinity[first, second]
+    one, other = prior[rows, first], prior[rows, second]
+    near = np.sqrt(one * other) * reading.affinity[first, second] + UNFORESEEN * (one + other) / 2
     return np.log(np.maximum(2 * reading.ambiguity * near, 1e-300))
 
 
@@ -144,8 +152,9 @@ def _pair_votes(said: Floats, starts: Ints, first: Ints, second: Ints) -> Floats
     return added
 
 
-def _normalised(clear: Floats, pairs: Floats, first: Ints, second: Ints, unreadable: Floats) -> Beliefs:
+def _normalised(clear: Floats, pairs: Floats, unreadable: Floats) -> tuple[Floats, Floats, Floats]:
+    """Turn scores into probabilities that add up to 1 over all three."""
     largest = np.maximum(clear.max(1), np.maximum(pairs.max(1), unreadable))[:, None]
     clear, pairs, none = np.exp(clear - largest), np.exp(pairs - largest), np.exp(unreadable[:, None] - largest)
     total = clear.sum(1, keepdims=True) + pairs.sum(1, keepdims=True) + none
-    return Beliefs(clear / total, pairs / total, first, second, (none / total)[:, 0])
+    return clear / total, pairs / total, (none / total)[:, 0]

@@ -23,8 +23,23 @@ SETTLED = 0.002
 CHUNK = 4_000
 """Glyphs at a time, which bounds the memory."""
 
+AMBIGUITY = (0.001, 0.016)
+"""The least and the largest share of ambiguous glyphs that is believed beforehand.
+
+With less, none could be found any more; with more, too much is set aside that a few more votes still settle.
+"""
+
+ORDINARY = 4.0
+"""How many times more ambiguous glyphs than expected seem to be there where there are none.
+
+Some glyphs are misread more often than their class is, without being two characters.
+"""
+
 _CERTAINTIES = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
 _SAMPLE = 20_000
+_PRIOR_AMBIGUOUS = 5.0
+_PRIOR_GLYPHS = 200.0
+"""Glyphs that the shares of ambiguous and of unreadable ones are believed on, before any vote."""
 _PRIOR_AUDITS = 20.0
 """Audited votes that the belief in the general honesty before any is worth."""
 
@@ -93,7 +108,7 @@ def _round(log: Log, prior: npt.NDArray[np.floating], level: Ints, missed: Float
     reading, trusted = now.reading, _trusted(log, now)
     size = len(reading.alphabet)
     honest = np.empty(len(log))
-    sums = _Sums(np.zeros_like(reading.counts), 0.0, 0.0)
+    sums = _Sums(np.zeros_like(reading.counts))
     for start in range(0, len(prior), CHUNK):
         first, last = np.searchsorted(log.glyph, [start, start + CHUNK])
         if first == last:
@@ -125,8 +140,9 @@ class _Sums:
     """What a round adds up over the chunks."""
 
     counts: Floats
-    ambiguous: float
-    unreadable: float
+    ambiguous: float = 0.0
+    expected: float = 0.0
+    unreadable: float = 0.0
     glyphs: int = 0
 
     def add(self, beliefs: Beliefs, level: Ints, votes: Votes, audit: npt.NDArray[np.bool_], honest: Floats) -> None:
@@ -137,19 +153,20 @@ class _Sums:
         self.counts += by_answer.transpose(0, 2, 1)
         asked = np.unique(votes.glyph[~audit])
         self.ambiguous += float(beliefs.ambiguous[asked].sum())
+        self.expected += float(beliefs.expected[asked].sum())
         self.unreadable += float(beliefs.unreadable[asked].sum())
         self.glyphs += len(asked)
 
     def shares(self, before: Reading) -> dict[str, float]:
-        """Return the shares of ambiguous and unreadable glyphs, never so small that none could be found any more."""
-        worth = 200.0
+        """Return the shares of ambiguous and unreadable glyphs, never so small that none could be found any more.
+
+        Most glyphs are asked about too seldom to tell, so the share moves by how many more are found than expected.
+        """
+        more = (_PRIOR_AMBIGUOUS + self.ambiguous) / (_PRIOR_AMBIGUOUS + ORDINARY * self.expected)
+        blind = (_PRIOR_GLYPHS * before.illegibility + self.unreadable) / (_PRIOR_GLYPHS + self.glyphs)
         return {
-            "ambiguity": float(
-                np.clip((worth * before.ambiguity + self.ambiguous) / (worth + self.glyphs), 0.002, 0.3)
-            ),
-            "illegibility": float(
-                np.clip((worth * before.illegibility + self.unreadable) / (worth + self.glyphs), 0.0005, 0.2)
-            ),
+            "ambiguity": float(np.clip(before.ambiguity * more, *AMBIGUITY)),
+            "illegibility": float(np.clip(blind, 0.0005, 0.2)),
         }
 
 

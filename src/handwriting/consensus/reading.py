@@ -42,7 +42,7 @@ class Reading:
     lies: Floats
     honesty: float = 0.9
     certainty: float = 1.0
-    ambiguity: float = 0.02
+    ambiguity: float = 0.003
     illegibility: float = 0.005
     collusion: float = 0.05
 

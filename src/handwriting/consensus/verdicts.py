@@ -16,15 +16,18 @@ STATES = ("unknown", "provisional", "accepted", "control", "disputed", "unreadab
 class Thresholds:
     """What it takes. Probabilities are posteriors; sources are distinct ones that typed the label.
 
-    ``patience`` is how many votes a glyph gets before it is set aside as disputed.
+    ``patience`` is how many votes a glyph gets before it is set aside as disputed; where a character is ``promising``
+    it gets up to ``most``.
     """
 
     accept: float = 0.995
     sources: int = 2
     promote: float = 0.9995
     promote_sources: int = 3
-    dispute: float = 0.75
-    patience: int = 9
+    dispute: float = 0.5
+    patience: int = 6
+    promising: float = 0.9
+    most: int = 12
     unreadable: float = 0.9
     keep: float = 0.5
 
@@ -65,7 +68,7 @@ def judge(
             (top >= t.accept) & enough,
             (beliefs.unreadable >= t.unreadable) & (tally.unreadable >= t.sources),
             (beliefs.ambiguous >= t.dispute) & (tally.votes > t.sources),
-            tally.votes >= t.patience,
+            (tally.votes >= t.patience) & ((top < t.promising) | (tally.votes >= t.most)),
         ],
         [UNKNOWN, CONTROL, ACCEPTED, UNREADABLE, DISPUTED, DISPUTED],
         PROVISIONAL,

@@ -95,7 +95,7 @@ def test_kept_votes_label_the_installation(collection: None, run: Callable[..., 
     assert labelled.count() == outcome["accepted"] > 50
     assert all(glyph.label == glyph.truth for glyph in labelled)
     assert Vote.objects.exists()
-    assert all(source.key.startswith("simulated-") for source in Source.objects.all())
+    assert all(source.key.endswith("-simulated") for source in Source.objects.all())
 
 
 def test_it_can_stop_when_enough_are_decided(collection: None, now: datetime) -> None:

@@ -66,7 +66,7 @@ def test_votes_that_are_split_evenly_set_a_glyph_aside(make_glyph: MakeGlyph, vo
     for visitor, typed in enumerate("O0O0O0"):
         glyph = vote(glyph, typed, visitor)
     assert (glyph.label, glyph.state) == ("", State.DISPUTED)
-    assert "both 0 and O" in glyph.decisions.latest("pk").reason
+    assert "both 0 and O with" in glyph.decisions.latest("pk").reason
 
 
 def test_look_alikes_take_more_votes(make_glyph: MakeGlyph, vote: Vote) -> None:

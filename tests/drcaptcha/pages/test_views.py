@@ -168,7 +168,9 @@ def test_a_form_from_elsewhere_is_refused(stock: list[Glyph]) -> None:
     assert "This form went stale" in response.content.decode()
 
 
-@pytest.mark.parametrize(("agreement", "words"), [(1, "a single vote labels"), (2, "when two visitors"), (3, "when 3")])
+@pytest.mark.parametrize(
+    ("agreement", "words"), [(1, "99.5\xa0% and one source that"), (2, "two sources that"), (3, "3 sources that")]
+)
 def test_the_method_tells_how_many_have_to_agree(
     agreement: int, words: str, client: Client, settings: Settings
 ) -> None:

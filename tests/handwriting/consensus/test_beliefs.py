@@ -80,7 +80,8 @@ def test_two_that_agree_are_nearly_certain_and_one_is_not() -> None:
 
 
 def test_look_alikes_need_more() -> None:
-    assert share(beliefs("OO"), "O") < 0.99 < share(beliefs("OOOO"), "O")
+    assert share(beliefs("11"), "1") < 0.995 < share(beliefs("MM"), "M")
+    assert share(beliefs("111"), "1") > 0.995
 
 
 def test_a_network_that_agrees_is_worth_a_vote() -> None:
@@ -89,12 +90,13 @@ def test_a_network_that_agrees_is_worth_a_vote() -> None:
 
 def test_an_even_split_between_look_alikes_is_two_characters() -> None:
     said = beliefs("0O0O0O")
-    assert said.ambiguous[0] > 0.8
+    assert said.ambiguous[0] > 0.5
     assert said.distribution[0, [BALANCED.classes.index(c) for c in "0O"]] == pytest.approx([0.5, 0.5], abs=0.05)
 
 
-def test_an_even_split_between_unlike_characters_is_suspected_later() -> None:
-    assert beliefs("0O0O").ambiguous[0] > beliefs("K2K2").ambiguous[0]
+def test_people_who_contradict_a_sure_network_and_agree_may_both_be_right() -> None:
+    said = beliefs("HH", prior=surely("M", 0.97), level=1)
+    assert said.ambiguous[0] > 10 * beliefs("MM", prior=surely("M", 0.97), level=1).ambiguous[0]
 
 
 def test_who_says_that_it_can_not_be_read_is_believed() -> None:

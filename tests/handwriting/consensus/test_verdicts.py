@@ -24,7 +24,7 @@ def state(
     spread = np.full((1, K), (1 - clear - ambiguous - unreadable) / (K - 1))
     spread[0, 5] = clear
     pairs = np.array([[ambiguous]])
-    beliefs = Beliefs(spread, pairs, np.array([[5]]), np.array([[6]]), np.array([unreadable]))
+    beliefs = Beliefs(spread, pairs, np.array([[5]]), np.array([[6]]), np.array([unreadable]), np.zeros(1))
     tally = Tally(np.array([votes]), np.array([votes if support is None else support]), np.array([blind]))
     verdict = judge(beliefs, tally, given=np.array([given]), agrees=np.array([agrees]), thresholds=Thresholds())
     return STATES[verdict[0]]
@@ -57,7 +57,9 @@ def test_a_dissenting_vote_keeps_a_label_from_gating() -> None:
 def test_setting_aside() -> None:
     assert state(ambiguous=0.9, votes=4) == "disputed"
     assert state(ambiguous=0.9, votes=2) == "provisional"
-    assert state(clear=0.9, votes=Thresholds().patience) == "disputed"
+    assert state(clear=0.8, votes=Thresholds().patience) == "disputed"
+    assert state(clear=0.95, votes=Thresholds().patience) == "provisional"
+    assert state(clear=0.95, votes=Thresholds().most) == "disputed"
     assert state(unreadable=0.95, votes=3, blind=2) == "unreadable"
     assert state(unreadable=0.95, votes=3, blind=1) == "provisional"
 
