@@ -1,11 +1,13 @@
 """The pool of captchas, the attempts made on them, and simulations of both."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import models
 
-from drcaptcha.labelling.models import CANT_READ, Source
+from drcaptcha.glyphs.models import Glyph
+from drcaptcha.labelling.models import CANT_READ, Role, Source
 from drcaptcha.learning.models import Run
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import Alphabet
@@ -61,17 +63,34 @@ class Captcha(models.Model):
         """The slots from left to right."""
         return [Slot(*row) for row in self.content]
 
-    def judge(self, typed: list[str], alphabet: Alphabet) -> Judgement:
+    def slots_now(self) -> list[Slot]:
+        """Return the slots as they stand today: a control whose label was changed gates by the new one.
+
+        One that has lost its label since the captcha was composed does not gate any more; it is asked about.
+        """
+        gates = [slot.glyph for slot in self.slots if slot.gates]
+        glyphs = Glyph.objects.controls().select_related("data_set").defer("picture", "digest").in_bulk(gates)
+        return [
+            slot
+            if not slot.gates
+            else Slot(slot.glyph, CONTROL, glyphs[slot.glyph].accepts())
+            if slot.glyph in glyphs
+            else Slot(slot.glyph, Role.PROBE.value, "")
+            for slot in self.slots
+        ]
+
+    @staticmethod
+    def judge(slots: Sequence[Slot], typed: Sequence[str], alphabet: Alphabet) -> Judgement:
         """Judge what was typed: each control right, or as a character that people can't tell from it.
 
         One control may be said to be unreadable where there are enough others.
         """
-        if len(typed) != self.length:
+        if len(typed) != len(slots):
             return Judgement([], [], passed=False)
         right: list[int] = []
         wrong: list[int] = []
         unread: list[int] = []
-        for slot, character in zip(self.slots, typed, strict=True):
+        for slot, character in zip(slots, typed, strict=True):
             if not slot.gates:
                 continue
             if any(alphabet.alike(accepted, character) for accepted in slot.accepts):

@@ -23,7 +23,7 @@ from django.db import models
 
 from drcaptcha.challenges.simulating import Outcome, Plan, Progress
 from drcaptcha.errors import NotPossible
-from drcaptcha.glyphs.models import DataSet, Glyph, Split, State
+from drcaptcha.glyphs.models import FRESH, DataSet, Glyph, Split, State
 from drcaptcha.labelling.log import raw
 from drcaptcha.learning.models import Ensemble, Prior
 from handwriting.alphabet import ALPHABETS
@@ -32,6 +32,9 @@ MOST_CONTROLS = 8_000
 """Labelled glyphs that the copy takes along, chosen at random."""
 
 BATCH = 2_000
+
+MARK = "DRCAPTCHA_SIMULATION"
+"""The variable that tells a process which folder is a copy, so that no live installation is taken for one."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ def _copy(rehearsal: Rehearsal) -> Iterator[dict[str, str]]:
         environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "drcaptcha.settings",
             "DRCAPTCHA_STATE": folder,
+            MARK: folder,
             "DRCAPTCHA_ALPHABET": settings.DRCAPTCHA_ALPHABET,
             "DRCAPTCHA_ACCEPT": str(rehearsal.accept or settings.DRCAPTCHA_ACCEPT),
             "DRCAPTCHA_AGREEMENT": str(rehearsal.agreement or settings.DRCAPTCHA_AGREEMENT),
@@ -138,7 +142,7 @@ def _fill(copy: sqlite3.Connection, probes: Sequence[int], controls: Sequence[in
     _take(copy, DataSet.objects.all())
     _take(copy, Ensemble.objects.all())
     anew = {"label": "", "given": "", "state": State.UNKNOWN.value}
-    clean = {"posterior": None, "worth": 1.0, "passes": 0, "heard_from": None}
+    clean = {"posterior": None, "worth": FRESH, "passes": 0, "heard_from": None}
     for keys, changes in ((probes, anew | clean), (controls, clean)):
         for start in range(0, len(keys), BATCH):
             _take(copy, Glyph.objects.filter(pk__in=keys[start : start + BATCH]), **changes)

@@ -210,7 +210,7 @@ class _Run:
         read = self.crowd.answer(visitor, places, [slot.gates for slot in slots])
         names = (*self.alphabet.classes, CANT_READ)
         typed = [names[answer] for answer in read]
-        judgement = Captcha(content=slots, length=len(slots)).judge(typed, self.alphabet)
+        judgement = Captcha.judge(slots, typed, self.alphabet)
         self.outcome.answers += 1
         self.seen[visitor.kind] += 1
         if judgement.passed:

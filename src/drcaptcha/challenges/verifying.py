@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from drcaptcha.challenges.issuing import lifetime
-from drcaptcha.challenges.models import Attempt, Captcha, Judgement, Slot
+from drcaptcha.challenges.models import LEAST_CONTROLS, Attempt, Captcha, Judgement, Slot
 from drcaptcha.challenges.tokens import Purpose, seal, unseal
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
 from drcaptcha.labelling import tasks, voting
@@ -43,11 +43,13 @@ def verify(token: str, answer: str, *, address: str, now: datetime) -> Verdict:
         raise ChallengeError
     if captcha is None:
         raise ChallengeExpired
-    typed = characters(answer)
+    typed, slots = characters(answer), captcha.slots_now()
+    if sum(slot.gates for slot in slots) < LEAST_CONTROLS - 1:
+        raise ChallengeExpired  # Labels were taken away by the thousand; what is left would let anyone pass.
     source = source_of(address, site, now)
-    judgement = captcha.judge(typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
+    judgement = captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
     attempt = _take(captcha, Attempt(captcha=captcha, site=site, source=source, passed=judgement.passed, created=now))
-    voting.record([ballot(captcha.pk, captcha.slots, typed, judgement, source)], now=now)
+    voting.record([ballot(captcha.pk, slots, typed, judgement, source)], now=now)
     tasks.ask_for_estimate()
     response = seal(Purpose.RESPONSE, attempt.pk, site.pk, now) if judgement.passed else None
     return Verdict(judgement.passed, response)

@@ -122,7 +122,7 @@ def _add(
 _INSERT = """
     INSERT INTO glyphs_glyph
         (data_set_id, digest, picture, split, state, label, given, truth, worth, passes, place, created)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 1, 0, %s, %s)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 3.0, 0, %s, %s)
     ON CONFLICT (digest) DO NOTHING
 """
 

@@ -12,6 +12,10 @@ SIDE = 28
 """Height and width of a glyph, in pixels."""
 
 
+FRESH = 3.0
+"""What one more vote on a glyph is worth of which nothing is known: about 3 nats."""
+
+
 def random_place() -> int:
     """Return a glyph's place on the wheel from which glyphs are drawn at random."""
     return secrets.randbits(31)
@@ -107,7 +111,7 @@ class Glyph(models.Model):
     posterior = models.FloatField(
         null=True, blank=True, help_text="Probability of the label, or of the likeliest character where there is none."
     )
-    worth = models.FloatField(default=1, help_text="How much one more vote is expected to tell.")
+    worth = models.FloatField(default=FRESH, help_text="How much one more vote is expected to tell.")
     passes = models.PositiveIntegerField(
         default=0, help_text="As a control: how often it was read right by someone who had all other controls right."
     )

@@ -7,7 +7,8 @@ import numpy as np
 from django.db import transaction
 
 from drcaptcha.errors import NotPossible
-from drcaptcha.glyphs.models import Glyph, State
+from drcaptcha.glyphs.models import FRESH, Glyph, State
+from drcaptcha.glyphs.signals import labels_removed
 
 _BATCH = 5_000
 
@@ -42,7 +43,9 @@ def remove_labels(count: int, *, keep: int, now: datetime, rng: np.random.Genera
         )
     chosen = np.sort(rng.choice(glyphs, count, replace=False)).tolist()
     for start in range(0, count, _BATCH):
-        Glyph.objects.controls().filter(pk__in=chosen[start : start + _BATCH]).update(
-            label="", given="", state=State.UNKNOWN, posterior=None, worth=1, heard_from=now
+        some = chosen[start : start + _BATCH]
+        labels_removed.send(Glyph, labels=dict(Glyph.objects.filter(pk__in=some).values_list("pk", "label")), now=now)
+        Glyph.objects.controls().filter(pk__in=some).update(
+            label="", given="", state=State.UNKNOWN, posterior=None, worth=FRESH, heard_from=now
         )
     return UnlabelSummary(count, len(glyphs) - count)

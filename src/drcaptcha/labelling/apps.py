@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_delete
 
 
 class LabellingConfig(AppConfig):
@@ -6,8 +7,13 @@ class LabellingConfig(AppConfig):
     label = "labelling"
 
     def ready(self) -> None:
-        """Let labels follow when networks have given their opinion."""
-        from drcaptcha.labelling import estimating  # noqa: PLC0415 -- Models can be imported only once apps are ready.
+        """Let labels follow what happens in the rooms below."""
+        # Models can be imported only once apps are ready.
+        from drcaptcha.glyphs.signals import labels_removed  # noqa: PLC0415
+        from drcaptcha.labelling import deciding, estimating, tasks  # noqa: PLC0415
+        from drcaptcha.learning.models import Ensemble  # noqa: PLC0415
         from drcaptcha.learning.signals import priors_changed  # noqa: PLC0415
 
         priors_changed.connect(estimating.follow_priors)
+        labels_removed.connect(deciding.note_removal)
+        post_delete.connect(tasks.follow_deletion, sender=Ensemble)

@@ -1,6 +1,6 @@
 """Moving labels, always with a reason."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import numpy as np
@@ -8,7 +8,7 @@ from django.db import connections, transaction
 from numpy.typing import NDArray
 
 from drcaptcha.errors import NotPossible
-from drcaptcha.glyphs.models import Glyph, State
+from drcaptcha.glyphs.models import FRESH, Glyph, State
 from drcaptcha.labelling.log import alphabet
 from drcaptcha.labelling.models import Decision
 from drcaptcha.labelling.weighing import OURS, Weighed, weigh
@@ -155,5 +155,23 @@ def set_label(glyph: Glyph, label: str, *, reason: str, now: datetime) -> None:
         created=now,
     )
     Glyph.objects.filter(pk=glyph.pk).update(
-        label=label, given=label, state=state, posterior=None, worth=1, passes=0, heard_from=now
+        label=label, given=label, state=state, posterior=None, worth=FRESH, passes=0, heard_from=now
+    )
+
+
+def note_removal(sender: object, *, labels: Mapping[int, str], now: datetime, **_: object) -> None:  # noqa: ARG001
+    """Note that labels were taken away all at once."""
+    Decision.objects.bulk_create(
+        (
+            Decision(
+                glyph_id=key,
+                before=label,
+                before_state=State.CONTROL,
+                after_state=State.UNKNOWN,
+                reason="label taken away, to ask visitors for it",
+                created=now,
+            )
+            for key, label in labels.items()
+        ),
+        batch_size=500,
     )

@@ -1,14 +1,14 @@
 """Looking back over the whole log: honesty and reading are estimated anew, and every label follows."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from django.db import connections, transaction
-from django.db.models import Max
+from django.db.models import Max, Min
 
 from drcaptcha.labelling.deciding import changed, decide, note_drift
 from drcaptcha.labelling.log import (
@@ -43,10 +43,16 @@ Progress = Callable[[float], object]
 
 
 def is_due() -> bool:
-    """Tell whether so many votes have come since the last estimate that another one would tell more."""
+    """Tell whether so many votes have come since the last estimate that another one would tell more.
+
+    They are counted by their numbers, which costs the same however many there are.
+    """
+    ends = Vote.objects.aggregate(first=Min("pk"), last=Max("pk"))
+    if ends["first"] is None:
+        return False
     newest = Estimate.objects.order_by("-pk").values_list("last_vote", flat=True).first()
-    latest = Vote.objects.aggregate(last=Max("pk"))["last"] or 0
-    return latest >= FEWEST_VOTES and (newest is None or latest >= GROWTH * newest)
+    count, before = (last - ends["first"] + 1 for last in (ends["last"], newest or 0))
+    return bool(count >= FEWEST_VOTES and (newest is None or count >= GROWTH * before))
 
 
 def estimate(*, now: datetime, progress: Progress = lambda _: None) -> Estimate:
@@ -58,8 +64,7 @@ def estimate(*, now: datetime, progress: Progress = lambda _: None) -> Estimate:
     started = time.perf_counter()
     if Source.objects.filter(honesty=None, votes__isnull=False).exists():
         _reweigh_sources()
-    last_vote = Vote.objects.aggregate(last=Max("pk"))["last"] or 0
-    last_miss = Miss.objects.aggregate(last=Max("pk"))["last"] or 0
+    last_vote, last_miss = _ends()
     votes = read_votes(until=last_vote)
     _, reading = current_reading()
     known = read_all_known(reading, np.unique(votes.glyph))
@@ -88,6 +93,19 @@ def estimate(*, now: datetime, progress: Progress = lambda _: None) -> Estimate:
     made.seconds = time.perf_counter() - started
     made.save(update_fields=["moved", "seconds"])
     return made
+
+
+def _ends() -> tuple[int, int]:
+    """Return the numbers of the last vote and the last miss, when no earlier one is still being written.
+
+    PostgreSQL gives numbers before rows are committed, so writers are waited for; it takes as long as their answers.
+    """
+    with transaction.atomic():
+        if connections[Vote.objects.db].vendor == "postgresql":
+            with connections[Vote.objects.db].cursor() as cursor:
+                cursor.execute("LOCK TABLE labelling_vote, labelling_miss IN SHARE MODE")
+        last = [model.objects.aggregate(last=Max("pk"))["last"] or 0 for model in (Vote, Miss)]
+    return last[0], last[1]
 
 
 def _heard_sources() -> tuple[Ints, Floats]:
@@ -127,6 +145,7 @@ def relabel(*, now: datetime, votes: VoteLog | None = None, progress: Progress =
     Where nothing but the log has changed them, none does. All is weighed as it stood at one moment; a glyph that is to
     move is held and weighed again, so visitors can go on voting. ``votes`` are the log, where it was read already.
     """
+    last_vote, last_miss = _ends()
     _reweigh_sources()
     _, reading = current_reading()
     votes = read_votes() if votes is None else trusted_anew(votes)
@@ -139,10 +158,17 @@ def relabel(*, now: datetime, votes: VoteLog | None = None, progress: Progress =
         weighed = weigh_votes(some, votes[first:last], reading)
         moves = changed(weighed)
         note_drift(weighed, ~moves)
-        for few in np.array_split(some.key[moves], max(1, moves.sum() // FEW)):
-            moved += decide(few.tolist(), now)
+        moved += _decide(some.key[moves].tolist(), now)
         progress(min(1, (start + BATCH) / len(known)))
-    return moved
+    # What was heard of in the meantime may have been written over.
+    late = {*Vote.objects.filter(pk__gt=min(last_vote, votes.last)).values_list("glyph", flat=True)}
+    late |= {*Miss.objects.filter(pk__gt=last_miss).values_list("glyph", flat=True)}
+    return moved + _decide(sorted(late), now)
+
+
+def _decide(glyphs: Sequence[int], now: datetime) -> int:
+    """Hold and decide on glyphs, a few at a time; return how many moved."""
+    return sum(decide(glyphs[start : start + FEW], now) for start in range(0, len(glyphs), FEW))
 
 
 @dataclass(frozen=True)
@@ -154,10 +180,12 @@ class _Evidence:
     time: Floats
 
 
-def _evidence(after: Estimate | None) -> _Evidence:
-    """Return what votes and misses after an estimate, or all, said of their sources when they came."""
+def _evidence(after: Estimate | None, sources: Sequence[int] | None) -> _Evidence:
+    """Return what votes and misses after an estimate, or all, said of these sources, or all, when they came."""
     votes = Vote.objects.filter(pk__gt=after.last_vote if after else 0)
     misses = Miss.objects.filter(pk__gt=after.last_miss if after else 0)
+    if sources is not None:
+        votes, misses = votes.filter(source__in=sources), misses.filter(source__in=sources)
     said = raw(votes.order_by("pk").values_list("source", "evidence", "created"))
     missed = raw(misses.order_by("pk").values_list("source", "created"))
     return _Evidence(
@@ -168,16 +196,37 @@ def _evidence(after: Estimate | None) -> _Evidence:
 
 
 def _reweigh_sources() -> None:
-    """Add up for every source what the last estimate concluded and what was heard since."""
+    """Add up for every source what the last estimate concluded and what was heard since.
+
+    Those that have to change are held and added up again, so that what a visitor says meanwhile is not lost.
+    """
     newest = Estimate.objects.order_by("-pk").first()
+    wrong = [row[-1] for row in _differing(newest, None)]
+    for start in range(0, len(wrong), FEW):
+        some = wrong[start : start + FEW]
+        with transaction.atomic(), connections[Source.objects.db].cursor() as cursor:
+            list(Source.objects.select_for_update(no_key=True).filter(pk__in=some).order_by("pk").values_list("pk"))
+            cursor.executemany(
+                "UPDATE labelling_source SET weighed = %s, trust = %s, doubt = %s, honesty = %s, mass = %s "
+                "WHERE id = %s",
+                _differing(newest, some),
+            )
+
+
+def _differing(newest: Estimate | None, sources: Sequence[int] | None) -> list[tuple[Any, ...]]:
+    """Return (weighed, trust, doubt, honesty, mass, key) of these sources, or all, where the log says otherwise."""
     _, reading = current_reading()
-    rows = raw(Source.objects.order_by("pk").values_list("pk", "settled_trust", "settled_doubt", "settled", *_WEIGHED))
+    stored = Source.objects.all() if sources is None else Source.objects.filter(pk__in=sources)
+    rows = raw(stored.order_by("pk").values_list("pk", "settled_trust", "settled_doubt", "settled", *_WEIGHED))
     if not rows:
-        return
+        return []
     columns = list(zip(*rows, strict=True))
     keys = np.array(columns[0], np.int64)
-    heard = _evidence(newest)
-    place = np.searchsorted(keys, heard.source)
+    heard = _evidence(newest, sources)
+    place = np.searchsorted(keys, heard.source).clip(max=len(keys) - 1)
+    # A source that came while the others were read is left to itself.
+    here = keys[place] == heard.source
+    place, heard = place[here], _Evidence(heard.source[here], heard.part[here], heard.time[here])
     some = np.array([one is not None for one in columns[3]])
     start = np.zeros(len(keys))
     start[some] = seconds([one for one in columns[3] if one is not None])
@@ -190,17 +239,13 @@ def _reweigh_sources() -> None:
     share = honesty.percent(trust, doubt, reading.honesty, reading.certainty)
     after = np.stack([trust, doubt, share, honesty.mass(trust, doubt, reading.certainty)], axis=1)
     before = np.array([[np.nan if one is None else one for one in row[4:]] for row in rows], np.float64)
-    rows_changed = np.flatnonzero((end > 0) & ~np.isclose(after, before, rtol=0, atol=1e-9).all(1))
-    with transaction.atomic(), connections[Source.objects.db].cursor() as cursor:
-        cursor.executemany(
-            "UPDATE labelling_source SET weighed = %s, trust = %s, doubt = %s, honesty = %s, mass = %s WHERE id = %s",
-            [
-                (moment, a, b, int(c), int(d), int(keys[row]))
-                for row, moment, (a, b, c, d) in zip(
-                    rows_changed, _moments(end[rows_changed]), after[rows_changed].tolist(), strict=True
-                )
-            ],
+    wrong = np.flatnonzero((end > 0) & ~np.isclose(after, before, rtol=0, atol=1e-9).all(1))
+    return [
+        (moment, a, b, int(c), int(d), key)
+        for moment, (a, b, c, d), key in zip(
+            _moments(end[wrong]), after[wrong].tolist(), keys[wrong].tolist(), strict=True
         )
+    ]
 
 
 _WEIGHED = ("trust", "doubt", "honesty", "mass")

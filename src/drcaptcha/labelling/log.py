@@ -19,7 +19,7 @@ from handwriting.alphabet import ALPHABETS, Alphabet
 from handwriting.consensus import honesty
 from handwriting.consensus.beliefs import levels
 from handwriting.consensus.reading import Reading
-from handwriting.consensus.verdicts import given_prior
+from handwriting.consensus.verdicts import doubt_of_control, given_prior
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -67,6 +67,11 @@ class VoteLog:
     known: NDArray[np.bool_]
     evidence: Floats
     time: Floats
+
+    @property
+    def last(self) -> int:
+        """The highest number of a vote; 0 where there is none."""
+        return int(self.key.max(initial=0))
 
     def __len__(self) -> int:
         return len(self.key)
@@ -215,10 +220,14 @@ def _known(rows: Sequence[tuple[Any, ...]], priors: Sequence[tuple[Any, ...]], r
     prior, ensemble = _priors(keys, priors, len(letters))
     level = levels(prior, ensemble > 0)
     held = classes >= 0
+    missed = _misses(keys, letters)
     if held.any():
-        prior[held] = given_prior(
-            classes[held], np.array(passes, np.int64)[held], _misses(keys[held]), reading.affinity
-        )
+        total = np.array([sum(missed.get(key, {}).values()) for key in keys[held].tolist()], np.int64)
+        prior[held] = given_prior(classes[held], np.array(passes, np.int64)[held], total, reading.affinity)
+    for row in np.flatnonzero(~held):
+        for of, count in missed.get(int(keys[row]), {}).items():
+            prior[row, of] *= doubt_of_control(passes[row], count)
+    prior /= prior.sum(1, keepdims=True)
     return Known(
         keys,
         np.array(state, "<U12"),
@@ -252,15 +261,31 @@ def _priors(keys: Ints, stored: Sequence[tuple[Any, ...]], size: int) -> tuple[N
     return prior, ensemble
 
 
-def _misses(keys: Ints) -> Ints:
-    """Return how often each was missed by somebody who had all other controls right."""
-    alone = Miss.objects.filter(alone=True, glyph__gte=int(keys[0]), glyph__lte=int(keys[-1])).filter(
-        Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from"))
+def _misses(keys: Ints, letters: Alphabet) -> dict[int, dict[int, int]]:
+    """Return how often glyphs were missed, by key and by the class of the label that they had.
+
+    Only by sources that are honest by more than half, and who had all other controls right.
+    """
+    if not len(keys):
+        return {}
+    alone = Miss.objects.filter(
+        Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from")),
+        alone=True,
+        source__honesty__gt=HALF,
+        glyph__gte=int(keys[0]),
+        glyph__lte=int(keys[-1]),
     )
     if len(keys) < _FEW:
         alone = alone.filter(glyph__in=keys.tolist())
-    counts = dict(alone.values_list("glyph").annotate(count=Count("pk")).order_by())
-    return np.array([counts.get(key, 0) for key in keys.tolist()], np.int64)
+    counts: dict[int, dict[int, int]] = {}
+    for key, label, count in alone.values_list("glyph", "known").annotate(count=Count("pk")).order_by():
+        of = letters.index(label)
+        if of is not None:
+            counts.setdefault(key, {})[of] = count
+    return counts
 
 
 _FEW = 1_000
+
+HALF = 50
+"""Percent of honesty above which a source has a say in whether a control is wrong."""

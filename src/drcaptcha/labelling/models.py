@@ -86,6 +86,7 @@ class Miss(models.Model):
     source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="misses")
     captcha = models.PositiveBigIntegerField(help_text="The captcha in which it stood.")
     alone = models.BooleanField(help_text="Whether all other controls of the captcha were right.")
+    known = models.CharField(max_length=1, blank=True, default="", help_text="The label that it had.")
     created = models.DateTimeField()
 
     class Meta:

@@ -1,6 +1,7 @@
 """What the worker does for labels."""
 
 from django.core.cache import cache
+from django.db import transaction
 from django.utils import timezone
 from django_tasks import task
 
@@ -16,6 +17,17 @@ def reestimate() -> int | None:
     if not estimating.is_due():
         return None
     return int(estimating.estimate(now=timezone.now()).pk)
+
+
+@task()
+def relabel() -> int:
+    """Compute all labels anew; return how many moved."""
+    return estimating.relabel(now=timezone.now())
+
+
+def follow_deletion(sender: object, **_: object) -> None:  # noqa: ARG001
+    """Have labels follow when an ensemble is deleted, and its opinions with it."""
+    transaction.on_commit(relabel.enqueue)
 
 
 def ask_for_estimate() -> None:

@@ -50,7 +50,7 @@ def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> Non
     misses = _new_misses(ballots, now)
     stirred = _weigh_sources(sources, votes, misses, now)
     moved = asked | {miss.glyph_id for miss in misses if miss.alone} | _recalled(stirred)
-    read = [glyph for ballot in ballots if len(ballot.missed) <= 1 for glyph in ballot.right]
+    read = [glyph for ballot in ballots if not ballot.missed for glyph in ballot.right]
     lock(moved | set(read))
     Vote.objects.bulk_create(votes)
     Miss.objects.bulk_create(misses, ignore_conflicts=True)
@@ -116,9 +116,13 @@ def _evidence(known: Known, row: int, typed: str, reading: Reading) -> float:
 
 
 def _new_misses(ballots: Sequence[Ballot], now: datetime) -> list[Miss]:
+    """Return the controls that were missed, as rows: those that their sources have not missed before."""
+    missed = {glyph for ballot in ballots for glyph in ballot.missed}
+    labels = dict(Glyph.objects.filter(pk__in=missed).values_list("pk", "label")) if missed else {}
     misses = {
         (glyph, ballot.source.pk): Miss(
             glyph_id=glyph,
+            known=labels.get(glyph, ""),
             source_id=ballot.source.pk,
             captcha=ballot.captcha,
             alone=len(ballot.missed) == 1 and len(ballot.right) > 1,
@@ -168,8 +172,11 @@ def _weigh_sources(
 
 
 def _recalled(sources: Sequence[Source]) -> set[int]:
-    """Return the glyphs on which these sources have voted before: those votes count otherwise now."""
-    return set(Vote.objects.filter(source__in=sources).values_list("glyph", flat=True)) if sources else set()
+    """Return the glyphs on which these sources have voted before, or that they missed: that counts otherwise now."""
+    if not sources:
+        return set()
+    voted = Vote.objects.filter(source__in=sources).values_list("glyph", flat=True)
+    return {*voted, *Miss.objects.filter(source__in=sources, alone=True).values_list("glyph", flat=True)}
 
 
 def _count_passes(read: Sequence[int]) -> None:

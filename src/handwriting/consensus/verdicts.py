@@ -78,6 +78,15 @@ def judge(
     return verdict
 
 
+def doubt_of_control(passes: int, misses: int) -> float:
+    """Return by what factor the odds of a label from votes fall when it gates and people miss it; never above 1."""
+    return float(np.exp(min(0.0, passes * PASS + misses * MISS)))
+
+
+PASS, MISS = float(np.log(0.9 / 0.4)), float(np.log(0.1 / 0.6))
+"""Log-odds of a right label by a control that is read right, and by one that is missed."""
+
+
 def given_prior(
     given: Ints, passes: npt.NDArray[np.number], misses: npt.NDArray[np.number], affinity: Floats
 ) -> Floats:
@@ -91,7 +100,7 @@ def given_prior(
     others = affinity[given] + 0.2 / size
     others[np.arange(len(given)), given] = 0
     others /= others.sum(1, keepdims=True)
-    log_odds = np.log(0.99 / 0.01) + passes * np.log(0.9 / 0.4) + misses * np.log(0.1 / 0.6)
+    log_odds = np.log(0.99 / 0.01) + passes * PASS + misses * MISS
     right = 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
     prior: Floats = others * (1 - right)[:, None]
     prior[np.arange(len(given)), given] = right

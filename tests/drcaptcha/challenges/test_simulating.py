@@ -149,6 +149,19 @@ def test_another_threshold_can_be_tried(collection: None, run: Callable[..., dic
     assert lax["votes_per_label"] < strict["votes_per_label"] - 0.5
 
 
+@pytest.mark.parametrize("words", [("--rule", "first"), ("--accept", "0.6"), ("--agreement", "1"), ("--retrain", "2")])
+def test_an_installation_is_labelled_by_its_own_rules_alone(words: tuple[str, str], collection: None) -> None:
+    with pytest.raises(CommandError, match="are for a copy"):
+        call_command("simulate", "--keep", *words, verbosity=0)
+    assert not Vote.objects.exists()
+
+
+def test_no_installation_is_taken_for_a_copy(collection: None) -> None:
+    with pytest.raises(CommandError, match="This is no copy"):
+        call_command("simulate", "--here", verbosity=0)
+    assert not Vote.objects.exists()
+
+
 @pytest.mark.training
 def test_the_course_is_drawn(collection: None, tmp_path: Path) -> None:
     call_command("simulate", "--probes", "20", "--plot", str(tmp_path / "course.png"), verbosity=0)

@@ -9,6 +9,7 @@ from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
 from drcaptcha.glyphs.models import Glyph, State
+from drcaptcha.labelling.deciding import set_label
 from drcaptcha.labelling.models import Miss, Source, Vote
 from drcaptcha.sites.models import Site
 
@@ -159,6 +160,30 @@ def test_a_missed_control_is_noted_without_what_was_typed(make_captcha: MakeCapt
     miss = Miss.objects.get()
     assert (miss.glyph.label, miss.alone) == ("T", True)
     assert Source.objects.get().honesty < 90
+
+
+def test_a_label_that_was_mended_gates_by_what_it_is_now(make_captcha: MakeCaptcha, now: datetime) -> None:
+    captcha, other = make_captcha("eaATM", known="eaAT"), make_captcha("eaATM", known="eaAT")
+    for one in (captcha, other):
+        set_label(Glyph.objects.get(pk=one.slots[2].glyph), "H", reason="looked at it", now=now)
+    assert answer(captcha, "eaHTM", now)
+    assert not answer(other, "eaATM", now)
+
+
+def test_a_label_that_was_taken_away_gates_no_more(make_captcha: MakeCaptcha, now: datetime) -> None:
+    captcha = make_captcha("eaATM", known="eaAT")
+    glyph = Glyph.objects.get(pk=captcha.slots[2].glyph)
+    set_label(glyph, "", reason="looked at it", now=now)
+    assert answer(captcha, "eaKTM", now)
+    assert glyph.votes.get().typed == "K"
+
+
+def test_a_captcha_that_has_lost_its_controls_has_expired(make_captcha: MakeCaptcha, now: datetime) -> None:
+    captcha = make_captcha("eaATM", known="eaAT")
+    for slot in captcha.slots[:2]:
+        set_label(Glyph.objects.get(pk=slot.glyph), "", reason="looked at it", now=now)
+    with pytest.raises(ChallengeExpired):
+        answer(captcha, "xxATM", now)
 
 
 def test_passes_are_counted(make_captcha: MakeCaptcha, now: datetime) -> None:

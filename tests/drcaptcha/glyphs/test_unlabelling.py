@@ -4,6 +4,7 @@ import pytest
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split, State
 from drcaptcha.glyphs.unlabelling import UnlabelSummary, remove_labels
+from drcaptcha.labelling.models import Decision
 
 
 @pytest.fixture
@@ -59,6 +60,13 @@ def test_a_seed_chooses_the_same_glyphs(glyphs, now):
         for glyph in Glyph.objects.unknown():
             Glyph.objects.filter(pk=glyph.pk).update(label=glyph.truth, given=glyph.truth, state=State.CONTROL)
     assert chosen[0] == chosen[1]
+
+
+def test_each_label_that_goes_is_noted(glyphs, now, rng):
+    remove_labels(5, keep=4, now=now, rng=rng)
+
+    noted = Decision.objects.filter(after_state=State.UNKNOWN, created=now)
+    assert {decision.before for decision in noted} == {glyph.truth for glyph in Glyph.objects.unknown()}
 
 
 def test_it_goes_on_from_where_it_was(glyphs, now, rng):

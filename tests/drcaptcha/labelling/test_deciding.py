@@ -170,6 +170,31 @@ def test_one_visitor_alone_can_not_bring_a_control_down(make_glyph: MakeGlyph, m
     assert glyph.state == State.CONTROL
 
 
+def test_a_control_that_votes_made_falls_as_well(make_glyph: MakeGlyph, vote: Vote, miss: Callable[..., Glyph]) -> None:
+    others = [make_glyph(c) for c in "abde"]
+    glyph = make_glyph()
+    for visitor in range(3):
+        glyph = vote(glyph, "H", visitor)
+    assert glyph.state == State.CONTROL
+    for visitor in range(12):
+        glyph = miss(glyph, others, visitor)
+    assert glyph.state in {State.PROVISIONAL, State.DISPUTED}
+
+
+def test_liars_have_no_say_in_whether_a_control_is_wrong(
+    make_glyph: MakeGlyph, vote: Vote, miss: Callable[..., Glyph]
+) -> None:
+    others = [make_glyph(c) for c in "abde"]
+    glyph = make_glyph("X")
+    for visitor in range(8):
+        miss(glyph, others, visitor)
+    assert Glyph.objects.get(pk=glyph.pk).state == State.DISPUTED
+    Source.objects.update(trust=0, doubt=9)
+    for visitor in range(8):
+        miss(others[0], [glyph, *others[1:]], visitor)
+    assert Glyph.objects.get(pk=glyph.pk).state == State.CONTROL
+
+
 def test_a_control_that_was_read_often_stands(make_glyph: MakeGlyph, miss: Callable[..., Glyph]) -> None:
     others = [make_glyph(c) for c in "abde"]
     glyph = make_glyph("X")

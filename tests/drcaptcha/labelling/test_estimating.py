@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 from django.db.models import F
+from django_tasks_db.models import DBTaskResult
 
 from drcaptcha.challenges.simulating import Plan, simulate
 from drcaptcha.glyphs.models import Glyph, State
 from drcaptcha.labelling import estimating
 from drcaptcha.labelling.models import Decision, Estimate, Role, Source, Vote
-from drcaptcha.labelling.tasks import reestimate
+from drcaptcha.labelling.tasks import reestimate, relabel
+from drcaptcha.learning.models import Ensemble
 
 pytestmark = pytest.mark.django_db
 MakeGlyph = Callable[..., Glyph]
@@ -117,6 +119,64 @@ def test_votes_from_before_sources_were_weighed_are_taken_in(
     glyph.refresh_from_db()
     assert (glyph.label, glyph.state) == ("H", State.ACCEPTED)
     assert set(Source.objects.values_list("honesty", flat=True)) == {90}
+
+
+def test_a_vote_that_comes_while_sources_are_weighed_is_not_lost(
+    make_glyph: MakeGlyph, vote: Callable[..., Glyph], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [make_glyph(c) for c in "ABD"]
+    vote(known[0], "A", 1, role=Role.AUDIT)
+    Source.objects.update(honesty=11)
+    differing = estimating._differing
+
+    def meanwhile(newest: Estimate | None, sources: Any) -> Any:
+        rows = differing(newest, sources)
+        if sources is None:
+            for glyph in known[1:]:
+                vote(glyph, "K", 1, role=Role.AUDIT)
+        return rows
+
+    monkeypatch.setattr(estimating, "_differing", meanwhile)
+    estimating.relabel(now=now)
+    assert Source.objects.get().doubt > 1
+
+
+def test_what_is_heard_during_a_relabelling_stands(
+    make_glyph: MakeGlyph, vote: Callable[..., Glyph], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glyph = make_glyph()
+    vote(glyph, "H", 1)
+    read = estimating.read_votes
+
+    def meanwhile(**options: Any) -> Any:
+        votes = read(**options)
+        vote(glyph, "?", 2)
+        return votes
+
+    monkeypatch.setattr(estimating, "read_votes", meanwhile)
+    Glyph.objects.filter(pk=glyph.pk).update(posterior=0.1)
+    estimating.relabel(now=now)
+    before = Glyph.objects.get(pk=glyph.pk).posterior
+    monkeypatch.undo()
+    estimating.relabel(now=now)
+    assert Glyph.objects.get(pk=glyph.pk).posterior == pytest.approx(before, abs=1e-3)
+
+
+def test_labels_follow_when_an_ensemble_is_deleted(
+    make_glyph: MakeGlyph,
+    vote: Callable[..., Glyph],
+    set_prior: Callable[..., None],
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    glyph = make_glyph()
+    set_prior(glyph, H=0.97)
+    assert vote(glyph, "H", 1).state == State.ACCEPTED
+    with django_capture_on_commit_callbacks(execute=True):
+        Ensemble.objects.all().delete()
+    assert DBTaskResult.objects.filter(task_path="drcaptcha.labelling.tasks.relabel").count() == 1
+    relabel.call()
+    glyph.refresh_from_db()
+    assert glyph.state == State.PROVISIONAL
 
 
 def test_an_empty_log_changes_nothing(collection: list[Glyph], now: datetime) -> None:

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='glyph',
             name='worth',
-            field=models.FloatField(default=1, help_text='How much one more vote is expected to tell.'),
+            field=models.FloatField(default=3.0, help_text='How much one more vote is expected to tell.'),
         ),
         migrations.AlterField(
             model_name='glyph',

@@ -126,6 +126,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('captcha', models.PositiveBigIntegerField(help_text='The captcha in which it stood.')),
+                ('known', models.CharField(blank=True, default='', help_text='The label that it had.', max_length=1)),
                 ('alone', models.BooleanField(help_text='Whether all other controls of the captcha were right.')),
                 ('created', models.DateTimeField()),
                 ('glyph', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='misses', to='glyphs.glyph')),

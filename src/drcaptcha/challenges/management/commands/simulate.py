@@ -1,18 +1,20 @@
 """Simulates visitors."""
 
 import json
-from argparse import ArgumentParser
+import os
+from argparse import SUPPRESS, ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 from tqdm import tqdm
 
 from drcaptcha.challenges import simulating
-from drcaptcha.challenges.rehearsing import Rehearsal, rehearse
+from drcaptcha.challenges.rehearsing import MARK, Rehearsal, rehearse
 from drcaptcha.challenges.simulating import Outcome, Plan
 from drcaptcha.errors import DrCaptchaError
 from drcaptcha.labelling.weighing import OURS
@@ -44,13 +46,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--nature", type=json.loads, help="How the crowd reads, as fields of crowds.Nature in JSON."
         )
-        parser.add_argument("--here", action="store_true", help="Work on this database, which is a copy already.")
+        parser.add_argument("--here", action="store_true", help=SUPPRESS)  # What ``rehearse`` calls on its copy.
 
     def handle(self, **options: Any) -> None:
         try:
             nature = Nature(**options["nature"]) if options["nature"] else None
             plan = Plan(options["crowd"], options["seed"], options["rule"], nature)
             if options["here"]:
+                if os.environ.get(MARK) != str(settings.STATE):
+                    raise CommandError("This is no copy. Leave out --here, and one will be made.")
                 self._here(plan, options["retrain"])
                 return
             outcome = self._run(plan, options)
@@ -74,9 +78,15 @@ class Command(BaseCommand):
                 bar.update(max(0.0, share - bar.n))
 
             if options["keep"]:
+                self._check_kept(options)
                 return simulating.simulate(plan, now=timezone.now(), enough=options["probes"], progress=progress)
             trial = {name: options[name] for name in ("probes", "accept", "agreement", "retrain")}
             return rehearse(Rehearsal(plan, **trial), progress=progress)
+
+    def _check_kept(self, options: dict[str, Any]) -> None:
+        """Refuse what would label this installation by other rules than its own."""
+        if options["rule"] != OURS or any(options[name] for name in ("accept", "agreement", "retrain")):
+            raise CommandError("--rule, --accept, --agreement and --retrain are for a copy; leave out --keep.")
 
     def _here(self, plan: Plan, retrain: int) -> None:
         """Tell the process that called how far it has come, a line each; the last is the outcome."""
