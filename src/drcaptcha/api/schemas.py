@@ -32,7 +32,11 @@ class ChallengeIssued(Schema):
 
 class AnswerRequest(Schema):
     challenge: str = Field(max_length=512, description="The token that came with the picture.", examples=[TOKEN])
-    answer: str = Field(max_length=100, description="What the visitor typed, from left to right.", examples=["eaATOM"])
+    answer: str = Field(
+        max_length=100,
+        description="What the visitor typed, from left to right; ? for a character that can't be read.",
+        examples=["eaATOM"],
+    )
 
 
 class AnswerJudged(Schema):
