@@ -45,7 +45,8 @@ def test_it_stores_networks_that_have_learned_and_their_ensemble(now: datetime) 
     one, other = (Path(network.onnx.path).read_bytes() for network in networks)
     assert one != other, "two of the same architecture are to differ"
     stored = sorted(path.name for path in Path(settings.MEDIA_ROOT).rglob("*.*"))
-    assert stored == sorted(2 * ["network.onnx", "architecture.png", "loss.png", "accuracy.png", "confusion.png"])
+    pictures = ["architecture.png", "loss.png", "accuracy.png", "confusion.png"]
+    assert stored == sorted(2 * ["network.onnx", "snapshot.npz", *pictures])
 
     assert [member.weight for member in ensemble.memberships.all()] == [0.5, 0.5]
     evaluation = Evaluation.objects.get()
