@@ -15,6 +15,9 @@ Outcomes = Mapping[str, dict[str, Any]]
 
 INK, OURS, OTHERS = "#1f2937", "#c2410c", "#64748b"
 MARKS = {"first": "o", "agree3": "s", "recaptcha": "D", "dominance3": "^", "majority": "v"}
+CLEAR = ("honest", "liars10", "colluders10", "onetime")
+"""Crowds whose few wrong labels tell of the glyphs more than of the crowd."""
+
 SHOWN = ("honest", "liars10", "colluders10", "bots10", "ambiguous", "colluders30", "mixed40")
 
 
@@ -71,7 +74,7 @@ def draw_disagreements(outcomes: Outcomes, file: Path, *, columns: int = 16, mos
 
     found: dict[int, tuple[str, str]] = {}
     for row in outcomes.values():
-        if row["name"] == "ours":
+        if row["name"] == "ours" and row["crowd"] in CLEAR:
             found |= {key: (truth, label) for key, truth, label in row["errors"]}
     shown = sorted(found)[:: max(1, len(found) // most)][:most]
     pictures = Glyph.objects.in_bulk(shown)
@@ -84,7 +87,7 @@ def draw_disagreements(outcomes: Outcomes, file: Path, *, columns: int = 16, mos
         picture = Image.fromarray(255 - pictures[key].array).resize((cell - 8, cell - 8), Image.Resampling.LANCZOS)
         sheet.paste(picture, (left, top))
         truth, label = found[key]
-        draw.text((left + cell // 2 - 4, top + cell - 1), f"{truth} → {label}", 60, font, anchor="mm")
+        draw.text((left + cell // 2 - 4, top + cell - 1), f"{truth} > {label}", 60, font, anchor="mm")
     sheet.save(file, optimize=True)
     file.with_suffix(".json").write_text(_listing(shown, found))
 

@@ -69,7 +69,7 @@ def test_the_first_answer_is_not_the_label_for_good(
         assert answer(client, captcha, f"eaAT{typed}", f"192.0.2.{visitor}") == 200
         labels.append(Glyph.objects.get(pk=probe).label)
     assert labels == ["", "N", "", "", ""]
-    assert Glyph.objects.get(pk=probe).state == State.PROVISIONAL
+    assert Glyph.objects.get(pk=probe).state == State.DISPUTED
 
 
 def test_imported_and_typed_labels_are_the_same_kind_of_thing(
