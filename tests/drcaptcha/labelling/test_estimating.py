@@ -146,14 +146,14 @@ def test_what_is_heard_during_a_relabelling_stands(
 ) -> None:
     glyph = make_glyph()
     vote(glyph, "H", 1)
-    read = estimating.read_votes
+    read = estimating.read_log
 
     def meanwhile(**options: Any) -> Any:
         votes = read(**options)
         vote(glyph, "?", 2)
         return votes
 
-    monkeypatch.setattr(estimating, "read_votes", meanwhile)
+    monkeypatch.setattr(estimating, "read_log", meanwhile)
     Glyph.objects.filter(pk=glyph.pk).update(posterior=0.1)
     estimating.relabel(now=now)
     before = Glyph.objects.get(pk=glyph.pk).posterior
