@@ -121,7 +121,8 @@ def _read_past() -> Past:
     ends = _ends()
     votes = read_log(until=ends.vote)
     missed = np.fromiter(Miss.objects.order_by().values_list("glyph", flat=True).distinct(), np.int64)
-    facts = read_facts(np.union1d(votes.glyph, missed))
+    # Sorting takes a tenth of the time of np.unique, and neither twos nor glyphs that are gone do harm here.
+    facts = read_facts(np.sort(np.concatenate([votes.glyph, missed])))
     votes = counting(votes, facts)
     heard = (facts.given_label == "") | np.isin(facts.key, votes.glyph) | np.isin(facts.key, missed)
     return Past(ends, votes, facts if heard.all() else facts[heard])
