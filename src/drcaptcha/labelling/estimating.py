@@ -1,8 +1,10 @@
 """Looking back over the whole log: honesty and reading are estimated anew, and every label follows."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +15,7 @@ from django.db.models import Max, Min
 
 from drcaptcha.labelling.deciding import as_read, changed, decide, drifted, note_drift, write_moves
 from drcaptcha.labelling.log import (
+    CREATED,
     Facts,
     Floats,
     Ints,
@@ -159,7 +162,7 @@ def _heard_sources() -> _Heard:
 
 def _missed(sources: _Heard, until: int) -> Floats:
     """Return the doubt that missed controls raise, by source, as it counts when each was last heard of."""
-    rows = raw(Miss.objects.filter(pk__lte=until).order_by("pk").values_list("source", "created"))
+    rows = raw(Miss.objects.filter(pk__lte=until).order_by("pk").values_list("source", CREATED))
     place = np.searchsorted(sources.key, np.array([row[0] for row in rows], np.int64))
     age = sources.end[place] - seconds([row[1] for row in rows])
     missed = np.zeros(len(sources.key))
@@ -197,14 +200,22 @@ def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lam
     _, reading = current_reading()
     votes, known = trusted_anew(past.votes), before_votes(past.facts, reading)
     moved: list[int] = []
-    for start in range(0, len(known), BATCH):
+
+    def weighed_from(start: int) -> Weighed:
         some = known[start : start + BATCH]
         first, last = np.searchsorted(votes.glyph, [some.key[0], some.key[-1] + 1])
-        weighed = weigh_votes(some, votes[first:last], reading)
-        moves = changed(weighed)
-        _note_drift(weighed, np.flatnonzero(drifted(weighed) & ~moves))
-        moved += _move(weighed, np.flatnonzero(moves), past.ends, now)
-        progress(min(1, (start + BATCH) / len(known)))
+        return weigh_votes(some, votes[first:last], reading)
+
+    done, cores = 0, os.cpu_count() or 1
+    starts = range(0, len(known), BATCH)
+    with ThreadPoolExecutor(cores) as pool:
+        for first in range(0, len(starts), cores):  # No more at a time, so that memory stays bounded.
+            for weighed in pool.map(weighed_from, starts[first : first + cores]):
+                moves = changed(weighed)
+                _note_drift(weighed, np.flatnonzero(drifted(weighed) & ~moves))
+                moved += _move(weighed, np.flatnonzero(moves), past.ends, now)
+                done += len(weighed.known)
+                progress(done / len(known))
     late = _late(past.ends, moved)
     return len(moved) + sum(decide(late[start : start + FEW], now) for start in range(0, len(late), FEW))
 
@@ -265,8 +276,8 @@ def _evidence(after: Estimate | None, sources: Sequence[int] | None) -> _Evidenc
     misses = Miss.objects.filter(pk__gt=after.last_miss if after else 0)
     if sources is not None:
         votes, misses = votes.filter(source__in=sources), misses.filter(source__in=sources)
-    said = raw(votes.order_by("pk").values_list("source", "evidence", "created"))
-    missed = raw(misses.order_by("pk").values_list("source", "created"))
+    said = raw(votes.order_by("pk").values_list("source", "evidence", CREATED))
+    missed = raw(misses.order_by("pk").values_list("source", CREATED))
     return _Evidence(
         np.array([row[0] for row in said] + [row[0] for row in missed], np.int64),
         np.array([row[1] for row in said] + [honesty.CONTROL_MISSED] * len(missed), np.float64),

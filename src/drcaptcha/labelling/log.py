@@ -10,7 +10,8 @@ import numpy as np
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, TextField
+from django.db.models.functions import Cast
 from numpy.typing import NDArray
 
 from drcaptcha.glyphs.models import Glyph, Split, usable_label
@@ -117,7 +118,9 @@ def trusted_anew(votes: VoteLog) -> VoteLog:
     return _trusted(votes, share[place], mass[place])
 
 
-_VOTE = ("pk", "glyph", "source", "typed", "known", "evidence", "created")
+CREATED = Cast("created", TextField())
+"""As text, which is read in a third of the time that a datetime takes."""
+_VOTE = ("pk", "glyph", "source", "typed", "known", "evidence", CREATED)
 
 
 def _votes(rows: Sequence[tuple[Any, ...]]) -> VoteLog:
@@ -166,7 +169,7 @@ def raw(rows: Any) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _blocks(rows: Any, columns: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+def _blocks(rows: Any, columns: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
     """Read rows in the order of their numbers, which is the first column, so many at a time that memory is bounded."""
     last = 0
     ordered = rows.order_by("pk").values_list(*columns)
@@ -201,10 +204,11 @@ def _indices(typed: NDArray[np.str_]) -> Ints:
 
 
 def seconds(column: Sequence[Any]) -> Floats:
-    """Return times in seconds since 1970: SQLite keeps them as text in UTC, PostgreSQL gives datetimes."""
+    """Return times, as datetimes or as text in UTC, in seconds since 1970."""
     if not column or isinstance(column[0], datetime):
         return np.array([time.timestamp() for time in column], np.float64)
-    return (np.array(column, "datetime64[us]") - EPOCH) / np.timedelta64(1, "s")
+    plain = [text.partition("+")[0] for text in column]  # PostgreSQL writes +00 after them.
+    return (np.array(plain, "datetime64[us]") - EPOCH) / np.timedelta64(1, "s")
 
 
 @dataclass(frozen=True)
