@@ -32,7 +32,7 @@ AMBIGUITY = (0.001, 0.016)
 With less, none could be found any more; with more, too much is set aside that a few more votes still settle.
 """
 
-ORDINARY = 3.5
+ORDINARY = 3.4
 """How many times more ambiguous glyphs than expected seem to be there where there are none.
 
 Some glyphs are misread more often than their class is, without being two characters.

@@ -24,7 +24,7 @@ class Thresholds:
     sources: int = 2
     promote: float = 0.9995
     promote_sources: int = 3
-    dispute: float = 0.5
+    dispute: float = 0.4
     patience: int = 6
     promising: float = 0.9
     most: int = 12
