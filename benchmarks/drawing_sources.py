@@ -12,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 Floats = NDArray[np.float32]
@@ -20,6 +20,8 @@ Floats = NDArray[np.float32]
 SIDE = 28
 FINE = 8
 """Points of a field per pixel of a glyph."""
+SAG = 0.15
+"""By what smoothing lifts the bottom of a valley: a hair line would vanish."""
 FINGER = 3.0
 """Width of a finger's stroke, in 28ths of the side of what it wrote."""
 
@@ -99,8 +101,7 @@ def from_glyph(glyph: NDArray[np.uint8], truth: str) -> Character:
     inside, outside = ndimage.distance_transform_edt(ink), ndimage.distance_transform_edt(~ink)
     halved = ndimage.zoom(ink, 0.5, order=0)
     path = ndimage.zoom(ndimage.distance_transform_edt(~thin(halved)), 2, order=1) * 2
-    # Smoothing lifts the bottom of a valley; without that a hair line would vanish.
-    return Character(truth, _smooth(outside - inside), _smooth(path) - np.float32(0.15))
+    return Character(truth, _smooth(outside - inside), _smooth(path) - np.float32(SAG))
 
 
 def from_finger(rng: np.random.Generator) -> list[Character]:
@@ -134,7 +135,11 @@ def _write(truth: str, strokes: str, rng: np.random.Generator) -> Character:
     low, high = together.min(axis=0), together.max(axis=0)
     scale = (SIDE - 7) / max(*(high - low), 4.0)
     lines = [(line - (low + high) / 2) * scale + SIDE / 2 for line in lines]
-    path = np.min([_distance(line) for line in lines], axis=0)
+    page = Image.new("1", (SIDE * FINE, SIDE * FINE))
+    pencil = ImageDraw.Draw(page)
+    for line in lines:
+        pencil.line([(x * FINE, y * FINE) for x, y in line])
+    path = _smooth(ndimage.distance_transform_edt(~np.asarray(page))) - np.float32(SAG)
     return Character(truth, path - np.float32(FINGER / 2), path)
 
 
@@ -161,14 +166,3 @@ def _canvas_curve(points: NDArray[np.float64]) -> NDArray[np.float64]:
         pieces.append((1 - share) ** 2 * start + 2 * share * (1 - share) * point + share**2 * end)
         start = end
     return np.concatenate(pieces)
-
-
-def _distance(line: NDArray[np.float64]) -> Floats:
-    """Return the distance of each point of a field from a polyline (n, 2) in 28ths of its side."""
-    axis = (np.arange(SIDE * FINE // 2) + 0.5) / (FINE // 2)
-    place = np.stack(np.meshgrid(axis, axis), axis=-1)[:, :, None]
-    start, way = line[:-1], np.diff(line, axis=0)
-    along = ((place - start) * way).sum(-1) / np.maximum((way * way).sum(-1), 1e-9)
-    away = place - start - along.clip(0, 1)[..., None] * way
-    nearest = np.sqrt((away * away).sum(-1).min(axis=-1))
-    return np.asarray(ndimage.zoom(nearest, 2, order=1), np.float32)
