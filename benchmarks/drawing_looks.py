@@ -74,6 +74,7 @@ PLAIN_LOOKS = {
     "2,000 pixels": Look(pixels=(2000, 2000)),
     "tiny in a corner": Look(pixels=(280, 280), fill=(0.16, 0.25), anywhere=True),
     "wide page": Look(pixels=(300, 300), shape=3, fill=(0.5, 0.9), anywhere=True),
+    "drawn anew": Look(pen=(0.1, 0.1)),
     "hair line": Look(pen=(0.004, 0.008)),
     "tablet": Look(pen=(0.012, 0.03)),
     "marker": Look(pen=(0.14, 0.19)),

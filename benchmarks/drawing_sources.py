@@ -135,11 +135,11 @@ def _write(truth: str, strokes: str, rng: np.random.Generator) -> Character:
     low, high = together.min(axis=0), together.max(axis=0)
     scale = (SIDE - 7) / max(*(high - low), 4.0)
     lines = [(line - (low + high) / 2) * scale + SIDE / 2 for line in lines]
-    page = Image.new("1", (SIDE * FINE, SIDE * FINE))
+    page = Image.new("L", (SIDE * FINE, SIDE * FINE))
     pencil = ImageDraw.Draw(page)
     for line in lines:
-        pencil.line([(x * FINE, y * FINE) for x, y in line])
-    path = _smooth(ndimage.distance_transform_edt(~np.asarray(page))) - np.float32(SAG)
+        pencil.line([(x * FINE, y * FINE) for x, y in line], fill=255)
+    path = _smooth(ndimage.distance_transform_edt(np.asarray(page) == 0)) - np.float32(SAG)
     return Character(truth, path - np.float32(FINGER / 2), path)
 
 

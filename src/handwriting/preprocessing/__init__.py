@@ -1,7 +1,7 @@
 """Any drawing or scan of one character → a glyph as EMNIST made its own.
 
 EMNIST (Cohen et al. 2017, https://arxiv.org/abs/1702.05373, section II-A) blurs the 128×128 scan of a character, crops
-it to its ink, centres it in a square with a margin of two pixels and shrinks it to 28×28 by bicubic interpolation. That
+it to its ink, centres it in a square with a margin of two pixels and shrinks it to 28×28 by bicubic interpolation. This
 is ``glyph``. The steps before it are ours: from a file to grey levels (``files``), to the ink on whatever paper it
 stands (``paper``), without the lines that were printed there (``rules``), to the strokes of one character
 (``strokes``).

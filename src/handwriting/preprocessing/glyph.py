@@ -7,13 +7,16 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps
 from handwriting.preprocessing.levels import Floats
 
 SIDE = 28
-MARGIN = 2
+MARGIN = 3
+"""Pixels around the strokes. EMNIST's margin is 2, but outside of the blur, in which a stroke fades over one more."""
+BLUR = 2.5 / 128
+"""Sigma as a share of the glyph's side. EMNIST's is 1 of 128, but of a scan of which the character is a part."""
 EDGE = 2
 """Pixels of the glyph over which a stroke fades."""
 FINE = 4
 """Pixels per pixel of the glyph while the strokes' width is corrected."""
-THIN, THICK = 2.2, 4.8
-"""Widths of stroke, in pixels of the glyph, between which four fifths of EMNIST lie (its median is 2.9)."""
+THIN, THICK = 2.6, 4.0
+"""Widths of stroke, in pixels of the glyph, between which pens are left as they are (EMNIST's median is 2.9)."""
 _ANY = [0] + 255 * [255]
 _CROPPED = 13 * [0] + 243 * [255]
 
@@ -58,5 +61,5 @@ def frame(ink: Image.Image) -> NDArray[np.uint8]:
     side = max(ink.size) * SIDE / (SIDE - 2 * MARGIN)
     square = Image.new("L", (round(side), round(side)))
     square.paste(ink, ((square.width - ink.width) // 2, (square.height - ink.height) // 2))
-    square = square.filter(ImageFilter.GaussianBlur(side / 128))
+    square = square.filter(ImageFilter.GaussianBlur(side * BLUR))
     return np.array(square.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
