@@ -16,25 +16,43 @@ MOST_PIXELS_OF_JPEG = 25_000_000
 
 
 def decode(data: bytes) -> Image.Image:
-    """Open and decode a picture, no longer side over LONGEST, as RGB, RGBA or floating point grey."""
+    """Open and decode a picture, no longer side over LONGEST, as RGB, RGBA or floating point grey.
+
+    Raises PictureError when it is no picture, a damaged or a huge one, or when there are several in the file.
+    """
+    if not data:
+        raise PictureError("The file is empty: this is not a picture.")
     try:
         image: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
-        most = MOST_PIXELS_OF_JPEG if image.format == "JPEG" else MOST_PIXELS
-        small_enough = image.width * image.height <= most
-        if small_enough:
+        # A phone may add what its camera knows of depth or light to a JPEG as a second picture, then called MPO.
+        photo = image.format in {"JPEG", "MPO"}
+        small_enough = image.width * image.height <= (MOST_PIXELS_OF_JPEG if photo else MOST_PIXELS)
+        several = small_enough and not photo and _holds_another(image)
+        if small_enough and not several:
             image.draft(None, (LONGEST, LONGEST))
             image.load()
             image = _uniform(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        small_enough = False
+        small_enough = several = False
     except Exception as error:  # Pillow's decoders raise whatever a damaged file provokes.
         raise PictureError(f"This is not a picture that can be read; send one of {', '.join(FORMATS)}.") from error
+    if several:
+        raise PictureError("The file holds several pictures, an animation or pages: send one picture.")
     if not small_enough:
         raise PictureError(
             f"The picture is too large: send one of at most {MOST_PIXELS // 1_000_000} million pixels, "
             f"or a JPEG of at most {MOST_PIXELS_OF_JPEG // 1_000_000} million."
         )
     return image
+
+
+def _holds_another(image: Image.Image) -> bool:
+    # Counting them all would let a file of many tiny ones take long.
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def _uniform(image: Image.Image) -> Image.Image:

@@ -49,6 +49,8 @@ def _find(ink: Floats) -> list[_Rule]:
     strips = np.add.reduceat(ink, edges[:-1], axis=1) / np.diff(edges)
     # What is thin from top to bottom stands out; strokes that run down, and shadows, do not.
     peaks = strips - highest(lowest(strips, 2 * reach + 1, 1), 2 * reach + 1, 1)
+    if peaks.max(axis=0).min() < FAINTEST:
+        return []
     middles = (edges[:-1] + edges[1:]) / 2
     shifts = _slope(peaks, middles - width / 2)
     level = np.stack([np.roll(highest(peaks, 3, 1)[:, i], -shift) for i, shift in enumerate(shifts)], axis=1).min(
@@ -78,8 +80,9 @@ def _slope(peaks: Floats, middles: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def _faintest(peaks: Floats, shifts: NDArray[np.intp]) -> Floats:
     """Return the least level that each row has in any strip, each strip moved up by its shift."""
-    moved: Floats = np.min([np.roll(strip, -shift) for strip, shift in zip(peaks.T, shifts, strict=True)], axis=0)
-    return moved
+    rows = (np.arange(len(peaks))[:, None] + shifts) % len(peaks)
+    least: Floats = peaks[rows, np.arange(STRIPS)].min(axis=1)
+    return least
 
 
 def _summits(level: Floats, reach: int) -> list[int]:

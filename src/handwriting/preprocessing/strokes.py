@@ -10,6 +10,8 @@ from handwriting.preprocessing.parts import Parts, find_parts
 
 SOLID = 0.4
 """Darkness from which a pixel belongs to a stroke; below it is the stroke's soft edge."""
+APART = 0.2
+"""Room between two characters as a share of their height; the halves of a broken one stand nearer."""
 SMALLEST = 5
 """Pixels that the longer side of a character's largest stroke has at least; anything smaller is dust."""
 
@@ -31,6 +33,8 @@ def find_strokes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if parts.sides[largest].max() < max(SMALLEST, 0.02 * max(mask.shape)):
         raise PictureError(BLANK)
     keep &= _belongs(parts, largest)
+    if _abreast(parts, keep):
+        raise PictureError(SEVERAL)
     kept = np.zeros_like(mask)
     shown = keep[parts.part]
     kept[parts.rows[shown], parts.columns[shown]] = True
@@ -68,3 +72,12 @@ def _belongs(parts: Parts, largest: int) -> NDArray[np.bool_]:
     share = parts.areas / parts.areas[largest]
     enough: NDArray[np.bool_] = share >= np.where(distance < 0.6, 0.025, 0.15)
     return enough
+
+
+def _abreast(parts: Parts, keep: NDArray[np.bool_]) -> bool:
+    """Tell whether parts that are as tall as characters stand side by side with room between them, as in a word."""
+    tallest = parts.sides[keep, 0].max()
+    large = keep & (parts.sides[:, 0] >= 0.6 * tallest)
+    order = np.argsort(parts.low[large, 1])
+    left, right = parts.low[large, 1][order], np.maximum.accumulate(parts.high[large, 1][order])
+    return bool((left[1:] - right[:-1] > APART * tallest).any())
