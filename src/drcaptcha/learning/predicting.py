@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +90,8 @@ def read_files(paths: Sequence[Path], recogniser: Recogniser, *, top: int) -> It
 
     What can't be read yields a reading with an error: a bad file among good ones stops nothing.
     """
-    for some in batched(_prepare(paths), BATCH):
+    prepared = _prepare(paths)
+    while some := list(islice(prepared, BATCH)):
         glyphs = [glyph for _, glyph in some if not isinstance(glyph, str)]
         named = iter(recogniser.guess(np.stack(glyphs), top) if glyphs else [])
         for file, glyph in some:

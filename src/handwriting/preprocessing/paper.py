@@ -76,8 +76,3 @@ def _paper(grey: Floats) -> Floats:
 def _axis(length: int) -> Floats:
     """Return the middles of ``length`` pixels that together span -1 to 1."""
     return ((2 * np.arange(length) + 1) / length - 1).astype(np.float32)
-
-
-def _axis(length: int) -> Floats:
-    """Return the middles of ``length`` pixels that together span -1 to 1."""
-    return ((2 * np.arange(length) + 1) / length - 1).astype(np.float32)

@@ -46,7 +46,7 @@ def _find(ink: Floats) -> list[_Rule]:
     height, width = ink.shape
     reach = round(THICKEST * height) + 2
     edges = np.linspace(0, width, STRIPS + 1).astype(int)
-    strips = np.add.reduceat(ink, edges[:-1], axis=1) / np.diff(edges)
+    strips = np.add.reduceat(ink, edges[:-1], axis=1) / np.diff(edges).astype(np.float32)
     # What is thin from top to bottom stands out; strokes that run down, and shadows, do not.
     peaks = strips - highest(lowest(strips, 2 * reach + 1, 1), 2 * reach + 1, 1)
     if peaks.max(axis=0).min() < FAINTEST:
@@ -121,7 +121,8 @@ def _rub_out(ink: Floats, rule: _Rule) -> None:
     def beyond(sign: int) -> Floats:
         rows = [(rule.rows + sign * (rule.half + step)).clip(0, height - 1) for step in (1, 2)]
         nearest = np.maximum(*(ink[row, columns] for row in rows))[None]
-        return highest(nearest, 1, 2 * rule.half + 1)[0]
+        widened: Floats = highest(nearest, 1, 2 * rule.half + 1)[0]
+        return widened
 
     across = np.minimum(beyond(-1), beyond(1))
     band = [(rule.rows + step).clip(0, height - 1) for step in range(-rule.half, rule.half + 1)]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from handwriting.preprocessing.errors import BLANK, PictureError
+from handwriting.preprocessing.errors import BLANK, SEVERAL, PictureError
 from handwriting.preprocessing.levels import Floats
 from handwriting.preprocessing.parts import Parts, find_parts
 
