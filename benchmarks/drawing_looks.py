@@ -56,7 +56,7 @@ class Look:
 
 PLAIN = Look()
 PENCIL = Look(
-    pixels=(500, 1200), fill=(0.5, 0.8), anywhere=True, turn=5, pen=(0.022, 0.04), ink=(95, 95, 100),
+    pixels=(400, 800), fill=(0.5, 0.8), anywhere=True, turn=5, pen=(0.022, 0.04), ink=(95, 95, 100),
     paper=(236, 233, 224), dry=0.35, light=0.3, texture=4, noise=4, blur=0.4, jpeg=70,
 )  # fmt: skip
 PHOTO = replace(PENCIL, ink=(25, 35, 90), pen=(0.03, 0.06), dry=0.1)

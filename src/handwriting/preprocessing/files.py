@@ -74,7 +74,8 @@ def to_grey(image: Image.Image) -> NDArray[np.uint8]:
         colours = levels if levels.shape[2] == 3 else _opaque(levels)
         spread = (colours - colours.mean(axis=(0, 1))).reshape(-1, 3)
         shade = np.linalg.eigh(spread.T @ spread)[1][:, -1]
-        shade = shade / np.abs(shade).sum()
+        # What is brighter stays brighter, since light works on that.
+        shade = shade / np.abs(shade).sum() * (1 if shade.sum() >= 0 else -1)
         levels = colours @ shade - 255 * np.minimum(shade, 0).sum()
     grey: NDArray[np.uint8] = levels.round().clip(0, 255).astype(np.uint8)
     return grey

@@ -8,7 +8,7 @@ from handwriting.preprocessing.levels import Floats
 
 SIDE = 28
 MARGIN = 3
-"""Pixels around the strokes. EMNIST's margin is 2, but outside of the blur, in which a stroke fades over one more."""
+"""Pixels around the strokes at half their strength. EMNIST's is 2, outside of the blur in which they fade."""
 BLUR = 2.5 / 128
 """Sigma as a share of the glyph's side. EMNIST's is 1 of 128, but of a scan of which the character is a part."""
 EDGE = 2
@@ -18,7 +18,7 @@ FINE = 4
 THIN, THICK = 2.6, 4.0
 """Widths of stroke, in pixels of the glyph, between which pens are left as they are (EMNIST's median is 2.9)."""
 _ANY = [0] + 255 * [255]
-_CROPPED = 13 * [0] + 243 * [255]
+_STRONG = 110 * [0] + 146 * [255]
 
 
 def close_up(darkness: Floats, strokes: NDArray[np.bool_]) -> Image.Image:
@@ -56,10 +56,8 @@ def _stroke_width(ink: Floats) -> float:
 
 def frame(ink: Image.Image) -> NDArray[np.uint8]:
     """Centre the ink in a square as EMNIST does, blur it and shrink it to the glyph."""
-    box = ink.point(_CROPPED).getbbox()
-    ink = ink.crop(box)
-    side = max(ink.size) * SIDE / (SIDE - 2 * MARGIN)
-    square = Image.new("L", (round(side), round(side)))
-    square.paste(ink, ((square.width - ink.width) // 2, (square.height - ink.height) // 2))
-    square = square.filter(ImageFilter.GaussianBlur(side * BLUR))
+    left, top, right, bottom = ink.point(_STRONG).getbbox() or (0, 0, *ink.size)
+    side = round(max(right - left, bottom - top) * SIDE / (SIDE - 2 * MARGIN))
+    left, top = (left + right - side) // 2, (top + bottom - side) // 2
+    square = ink.crop((left, top, left + side, top + side)).filter(ImageFilter.GaussianBlur(side * BLUR))
     return np.array(square.resize((SIDE, SIDE), Image.Resampling.BICUBIC))

@@ -48,5 +48,5 @@ def middle(levels: Floats, side: int) -> Floats:
 
 
 def _windows(levels: Floats, rows: int, columns: int) -> Floats:
-    padded = np.pad(levels, ((rows // 2, rows // 2), (columns // 2, columns // 2)), mode="edge")
+    padded = np.pad(levels, ((rows // 2, rows // 2), (columns // 2, columns // 2)), mode="reflect")
     return np.lib.stride_tricks.sliding_window_view(padded, (rows, columns))

@@ -9,23 +9,33 @@ FAINTEST = 14.0
 """Grey levels by which ink must differ from paper."""
 COARSE = 32
 """Cells along each side of a picture in which light and shadow are looked for."""
+MOST_GAIN = 2.5
 DEEPEST = 0.6
 """Depth of a shadow, as a share of the ink's darkness, beyond which it is ink itself: a blunt marker, a blot."""
 
 
 def find_ink(grey: Floats) -> tuple[Floats, float]:
     """Return by how many grey levels each pixel stands out from the paper, and by how many the paper itself does."""
-    difference = grey - _paper(grey)
+    paper = _paper(grey)
+    difference = grey - paper
     coarse = resize(difference, (min(grey.shape[1], COARSE), min(grey.shape[0], COARSE)))
     local = coarse - middle(coarse, COARSE // 3 | 1)
-    # Where there is no more light ink than dark, strokes are the dark.
     below, above = float((local.clip(max=0) ** 2).sum()), float((local.clip(min=0) ** 2).sum())
-    if below == above:
-        ink = np.abs(difference)
+    if below > above:
+        shadow = _shadow(-coarse, -difference)
+        ink = (-difference - shadow) * _gain(paper - shadow)
+    elif above > below:
+        ink = difference - _shadow(coarse, difference)
     else:
-        sign = np.float32(1 if above > below else -1)
-        ink = sign * difference - _shadow(sign * coarse, sign * difference)
+        ink = np.abs(difference)
     return ink, 1.4826 * float(np.median(np.abs(ink)))
+
+
+def _gain(paper: Floats) -> Floats:
+    """Return by what dark ink is too pale where there is less light: light multiplies."""
+    brightest = max(float(paper.max()), 1.0)
+    gain: Floats = brightest / paper.clip(brightest / MOST_GAIN)
+    return gain
 
 
 def _shadow(coarse: Floats, ink: Floats) -> Floats:

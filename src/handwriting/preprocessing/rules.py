@@ -38,7 +38,7 @@ def rub_out_rules(ink: Floats) -> Floats:
     for page in (clean, clean.T):  # Lines across, then lines down.
         for rule in _find(page):
             _rub_out(page, rule)
-    return clean
+    return clean if clean.max() > ink.max() / 2 else ink  # Lines alone are what was drawn.
 
 
 def _find(ink: Floats) -> list[_Rule]:
@@ -46,21 +46,16 @@ def _find(ink: Floats) -> list[_Rule]:
     height, width = ink.shape
     reach = round(THICKEST * height) + 2
     edges = np.linspace(0, width, STRIPS + 1).astype(int)
-    strips = np.add.reduceat(ink, edges[:-1], axis=1) / np.diff(edges).astype(np.float32)
+    strips: Floats = (np.add.reduceat(ink, edges[:-1], axis=1) / np.diff(edges)).astype(np.float32)
     # What is thin from top to bottom stands out; strokes that run down, and shadows, do not.
-    peaks = strips - highest(lowest(strips, 2 * reach + 1, 1), 2 * reach + 1, 1)
+    peaks: Floats = strips - highest(lowest(strips, 2 * reach + 1, 1), 2 * reach + 1, 1)
     if peaks.max(axis=0).min() < FAINTEST:
         return []
     middles = (edges[:-1] + edges[1:]) / 2
     shifts = _slope(peaks, middles - width / 2)
-    level = np.stack([np.roll(highest(peaks, 3, 1)[:, i], -shift) for i, shift in enumerate(shifts)], axis=1).min(
-        axis=1
-    )
-    rules = []
-    for row in _summits(level, reach):
-        rule = _trace(peaks, row + shifts, middles, width, reach)
-        if rule is not None:
-            rules.append(rule)
+    level = _faintest(highest(peaks, 3, 1), shifts)
+    traced = [_trace(peaks, row + shifts, middles, width, reach) for row in _summits(level, reach)]
+    rules = [rule for rule in traced if rule is not None]
     if len(rules) == 1 and rules[0].level > 0.6 * float(np.percentile(ink, 99.5)):
         return []
     return rules
@@ -90,27 +85,27 @@ def _summits(level: Floats, reach: int) -> list[int]:
     around = highest(level[:, None], 2 * reach + 1, 1)[:, 0]
     rows = np.flatnonzero((level >= FAINTEST) & (level == around))
     apart = np.diff(rows, prepend=-len(level)) > reach
-    return [int(row) for row in rows[apart] if reach <= row < len(level) - reach]
+    return [int(row) for row in rows[apart] if 2 * reach <= row < len(level) - 2 * reach]
 
 
 def _trace(peaks: Floats, rows: NDArray[np.intp], middles: NDArray[np.float64], width: int, reach: int) -> _Rule | None:
     """Follow a line from strip to strip; None where it turns out to be too thick for one."""
-    offsets = np.arange(-reach - ASTRAY, reach + ASTRAY + 1)
-    windows = peaks[(rows[:, None] + offsets).clip(0, len(peaks) - 1), np.arange(STRIPS)[:, None]]  # (strips, offsets)
-    astray = windows[:, reach : reach + 2 * ASTRAY + 1].argmax(axis=1) - ASTRAY
-    astray = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(astray, 1, mode="edge"), 3), axis=1).astype(int)
-    profile = np.median(
-        peaks[
-            (rows[:, None] + astray[:, None] + np.arange(-reach, reach + 1)).clip(0, len(peaks) - 1),
-            np.arange(STRIPS)[:, None],
-        ],
-        axis=0,
-    )
+    astray = _around(peaks, rows, ASTRAY).argmax(axis=1) - ASTRAY
+    neighbours = np.lib.stride_tricks.sliding_window_view(np.pad(astray, 1, mode="edge"), 3)
+    rows = rows + np.median(neighbours, axis=1).astype(np.intp)
+    profile = np.median(_around(peaks, rows, reach), axis=0)
     thick = int((profile > 0.25 * profile.max()).sum())
     if thick > reach:
         return None
-    traced = np.interp(np.arange(width), middles, rows + astray)
+    traced = np.interp(np.arange(width), middles, rows)
     return _Rule(np.round(traced).astype(np.intp), thick // 2 + 1, float(profile.max()))
+
+
+def _around(peaks: Floats, rows: NDArray[np.intp], reach: int) -> Floats:
+    """Return what stands in each strip up to ``reach`` above and below its row: (strips, 2 reach + 1)."""
+    places = (rows[:, None] + np.arange(-reach, reach + 1)).clip(0, len(peaks) - 1)
+    found: Floats = peaks[places, np.arange(STRIPS)[:, None]]
+    return found
 
 
 def _rub_out(ink: Floats, rule: _Rule) -> None:
