@@ -10,6 +10,7 @@ FAINTEST = 14.0
 COARSE = 32
 """Cells along each side of a picture in which light and shadow are looked for."""
 MOST_GAIN = 2.5
+"""How many times darker ink is made where there is less light."""
 DEEPEST = 0.6
 """Depth of a shadow, as a share of the ink's darkness, beyond which it is ink itself: a blunt marker, a blot."""
 
@@ -17,30 +18,29 @@ DEEPEST = 0.6
 def find_ink(grey: Floats) -> tuple[Floats, float]:
     """Return by how many grey levels each pixel stands out from the paper, and by how many the paper itself does."""
     paper = _paper(grey)
-    difference = grey - paper
+    difference: Floats = grey - paper
     coarse = resize(difference, (min(grey.shape[1], COARSE), min(grey.shape[0], COARSE)))
     local = coarse - middle(coarse, COARSE // 3 | 1)
     below, above = float((local.clip(max=0) ** 2).sum()), float((local.clip(min=0) ** 2).sum())
+    ink = np.abs(difference)
     if below > above:
         shadow = _shadow(-coarse, -difference)
         ink = (-difference - shadow) * _gain(paper - shadow)
     elif above > below:
         ink = difference - _shadow(coarse, difference)
-    else:
-        ink = np.abs(difference)
-    return ink, 1.4826 * float(np.median(np.abs(ink)))
+    return ink.astype(np.float32), 1.4826 * float(np.median(np.abs(ink)))
 
 
 def _gain(paper: Floats) -> Floats:
     """Return by what dark ink is too pale where there is less light: light multiplies."""
     brightest = max(float(paper.max()), 1.0)
-    gain: Floats = brightest / paper.clip(brightest / MOST_GAIN)
+    gain: Floats = (brightest / paper.clip(brightest / MOST_GAIN)).astype(np.float32)
     return gain
 
 
 def _shadow(coarse: Floats, ink: Floats) -> Floats:
     """Return by how much the light differs from what a smooth surface can follow: what is wider than any pen."""
-    width = COARSE * 3 // 10 | 1
+    width = COARSE * 2 // 5 | 1
     shadow = highest(lowest(coarse, width), width)
     shadow[shadow > DEEPEST * float(np.percentile(ink, 99))] = 0
     # A cell wider, or its edge would look like a line.
