@@ -70,7 +70,7 @@ def measure(rounds: int) -> dict[str, float]:
     """Serve the ensemble from this process as the web does, with every view loaded."""
     from django.urls import get_resolver
 
-    from drcaptcha.learning import registry
+    from drcaptcha.learning import predicting, registry
     from drcaptcha.wsgi import application  # noqa: F401
 
     _ = get_resolver().url_patterns
@@ -79,7 +79,7 @@ def measure(rounds: int) -> dict[str, float]:
     glyphs = np.random.default_rng(1).integers(0, 256, (rounds, 28, 28), dtype=np.uint8)
     committee = registry.committee(ensemble)
     alone = times(lambda glyph: committee.probabilities(glyph[np.newaxis]), glyphs)
-    whole = times(registry.predict, glyphs)
+    whole = times(lambda glyph: predicting.serving().guess(glyph[np.newaxis]), glyphs)
     return {
         "before": before,
         "after": resident(),

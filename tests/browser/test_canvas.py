@@ -1,9 +1,11 @@
 """Drawing a character for the ensemble to name."""
 
+import base64
 import io
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import BrowserContext, Page, expect
@@ -95,6 +97,25 @@ def test_a_finger_draws_and_does_not_scroll(open_context: Callable[..., BrowserC
     expect_guesses(page)
     assert page.evaluate("scrollY") == top
     assert page.locator("[data-drawing]").evaluate("c => c.width / c.clientWidth") == pytest.approx(3, abs=0.02)
+
+
+def sent(page: Page, strokes: list[Stroke]) -> Image.Image:
+    """Draw strokes on an empty canvas and return the picture that is sent of the last."""
+    page.goto("/canvas")
+    for stroke in strokes:
+        with page.expect_request("**/api/v1/predictions") as request:
+            draw_by_mouse(page, stroke)
+    data = request.value.post_data_json["image"].partition(",")[2]
+    return Image.open(io.BytesIO(base64.b64decode(data))).convert("L")
+
+
+def test_a_tiny_drawing_in_a_corner_is_sent_as_large_as_any(page: Page) -> None:
+    tiny = [[(0.04 + x / 12, 0.9 + (y - 0.25) / 12) for x, y in stroke] for stroke in LETTER_T]
+    large, small = (np.asarray(sent(page, strokes), int) < 128 for strokes in (LETTER_T, tiny))
+    assert [np.flatnonzero(large.any(axis=axis))[[0, -1]].tolist() for axis in (0, 1)] == pytest.approx(
+        np.array([np.flatnonzero(small.any(axis=axis))[[0, -1]].tolist() for axis in (0, 1)]), abs=12
+    )
+    assert (large == small).mean() > 0.93
 
 
 def test_strokes_can_be_taken_back(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""Pictures as they arrive in requests."""
+"""Pictures as they arrive in requests, and how many guesses are wanted of each."""
 
 import base64
 import json
@@ -6,37 +6,49 @@ import json
 import numpy as np
 from django.http import HttpRequest
 
+from drcaptcha.api.schemas import MOST_GUESSES
 from drcaptcha.errors import BadRequest, PictureRejected
 from handwriting import preprocessing
 
+DEFAULT = 3
+"""Guesses where a request does not say how many it wants."""
 
-def glyph_of(request: HttpRequest) -> np.ndarray:
-    """Return the picture that a request carries as a glyph, ``uint8`` of shape (28, 28).
+
+def glyph_of(request: HttpRequest) -> tuple[np.ndarray, int]:
+    """Return the picture that a request carries as a glyph, ``uint8`` of shape (28, 28), and how many guesses it wants.
 
     Raises:
-        BadRequest: the request carries no picture.
+        BadRequest: the request carries no picture, or an unfit number.
         PictureRejected: what it carries can't be read as a picture of a character.
     """
+    picture, top = _picture_of(request)
     try:
-        return preprocessing.read(_picture_of(request))
+        return preprocessing.read(picture), top
     except preprocessing.PictureError as error:
         raise PictureRejected(str(error)) from error
 
 
-def _picture_of(request: HttpRequest) -> bytes:
-    """Return the multipart field ``image``, or the content of the data URL in JSON."""
+def _picture_of(request: HttpRequest) -> tuple[bytes, int]:
+    """Return the multipart field ``image``, or the content of the data URL in JSON; with it ``top``."""
     if request.content_type == "multipart/form-data":
         upload = request.FILES.get("image")
         if upload is None:
             raise BadRequest("Send the picture as the multipart field 'image'.")
-        return bytes(upload.read())
+        return bytes(upload.read()), _top(request.POST.get("top", DEFAULT))
     if request.content_type != "application/json":
         raise BadRequest("Send JSON {\"image\": data URL} as application/json, or the multipart field 'image'.")
     try:
-        image = json.loads(request.body)["image"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        body = json.loads(request.body)
+        image, top = body["image"], body.get("top", DEFAULT)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadRequest("Send JSON {\"image\": data URL}, or the multipart field 'image'.") from error
-    return _decode(image)
+    return _decode(image), _top(top)
+
+
+def _top(wanted: object) -> int:
+    if isinstance(wanted, int | str) and str(wanted).isdecimal() and 1 <= int(wanted) <= MOST_GUESSES:
+        return int(wanted)
+    raise BadRequest(f"'top' is a number from 1 to {MOST_GUESSES}.")
 
 
 def _decode(url: object) -> bytes:

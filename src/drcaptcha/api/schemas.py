@@ -3,6 +3,7 @@
 from ninja import Field, Schema
 
 TOKEN = "gAAAAABrAzAptjwMnp8I"  # noqa: S105 - An example, not a secret.
+MOST_GUESSES = 62
 PICTURE = "data:image/jpeg;base64,/9j/4AAQSkZJRg"
 
 
@@ -46,6 +47,7 @@ class AnswerJudged(Schema):
 
 class PredictionRequest(Schema):
     image: str = Field(description="A picture of one character, as a data URL.", examples=[PICTURE])
+    top: int = Field(3, ge=1, le=MOST_GUESSES, description="How many guesses are wanted.", examples=[3])
 
 
 class Guess(Schema):

@@ -15,7 +15,7 @@ from drcaptcha.api.clients import address_of
 from drcaptcha.api.pictures import glyph_of
 from drcaptcha.challenges import issuing, verifying
 from drcaptcha.errors import ChallengeError, DrCaptchaError, NotReady
-from drcaptcha.learning import registry
+from drcaptcha.learning import predicting
 from drcaptcha.sites.models import Site
 
 
@@ -46,7 +46,10 @@ PICTURE_BODY = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"image": {"type": "string", "format": "binary"}},
+                    "properties": {
+                        "image": {"type": "string", "format": "binary"},
+                        "top": schemas.PredictionRequest.model_json_schema()["properties"]["top"],
+                    },
                     "required": ["image"],
                 },
             },
@@ -83,7 +86,8 @@ def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying
 )
 def predict(request: HttpRequest) -> dict[str, object]:
     """Name the character in a picture: any drawing or scan, dark on light or light on dark."""
-    guesses = registry.predict(glyph_of(request))
+    glyph, top = glyph_of(request)
+    guesses = predicting.serving().guess(glyph[np.newaxis], top)[0]
     return {"guesses": [{"character": name, "probability": share} for name, share in guesses]}
 
 

@@ -1,6 +1,5 @@
 """Networks ready to predict, and the ensemble that serves."""
 
-import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,16 +9,13 @@ from django.conf import settings
 from django.db.models import OuterRef, Subquery
 from numpy.typing import NDArray
 
-from drcaptcha.errors import NotReady
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
 from handwriting.alphabet import ALPHABETS
 from handwriting.ensembles import combine
-from handwriting.inference import Classifier, InferenceError, guesses
+from handwriting.inference import Classifier
 
 MOST_LOADED = 8
 """Networks kept in memory by a process; beyond it the one that was asked least lately goes."""
-
-_log = logging.getLogger(__name__)
 
 
 class Committee:
@@ -35,24 +31,6 @@ class Committee:
     def probabilities(self, glyphs: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return ``(n, classes)`` for uint8 ``glyphs`` ``(n, 28, 28)``."""
         return combine(np.stack([member.probabilities(glyphs) for member in self.members]), self.weights)
-
-
-def predict(glyph: NDArray[np.uint8], top: int = 3) -> list[tuple[str, float]]:
-    """Return the ``top`` likeliest characters for ``glyph`` ``(28, 28)`` by the best ensemble, with probabilities.
-
-    Raises:
-        NotReady: no ensemble was evaluated yet, or its files can't be read.
-    """
-    ensemble = best()
-    if ensemble is None:
-        raise NotReady("No networks have been trained here yet. An administrator can train some.")
-    members = committee(ensemble)
-    try:
-        row = members.probabilities(glyph[np.newaxis])[0]
-    except InferenceError as fault:
-        _log.exception("The best ensemble, %s, can't be used", ensemble.pk)
-        raise NotReady("The networks of this server can't be read. Its log says why.") from fault
-    return guesses(row, members.classes, top)
 
 
 def best() -> Ensemble | None:

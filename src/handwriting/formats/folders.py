@@ -31,10 +31,19 @@ def find_pictures(folder: Path, alphabet: Alphabet) -> list[LabelledPicture]:
     """
     if not folder.is_dir():
         raise MissingError(folder, "there is no such folder", "Check the path")
-    found = [LabelledPicture(path, _nearest_label(path, folder, alphabet)) for path in _picture_files(folder)]
+    found = [LabelledPicture(path, _nearest_label(path, folder, alphabet)) for path in picture_files(folder)]
     if not found:
         raise MissingError(folder, "holds no pictures", f"Pictures end in {', '.join(sorted(SUFFIXES))}")
     return found
+
+
+def picture_files(folder: Path) -> Iterator[Path]:
+    """Yield every picture below ``folder``, sorted folder by folder; hidden files and folders are passed over."""
+    for place, subfolders, names in os.walk(folder):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(place, name)
 
 
 def label_of(name: str, alphabet: Alphabet) -> str | None:
@@ -56,11 +65,3 @@ def _nearest_label(path: Path, folder: Path, alphabet: Alphabet) -> str | None:
     # The folder's own name counts too: one may import a single class.
     names = [folder.resolve().name, *path.relative_to(folder).parent.parts]
     return next((label for name in reversed(names) if (label := label_of(name, alphabet))), None)
-
-
-def _picture_files(folder: Path) -> Iterator[Path]:
-    for place, subfolders, names in os.walk(folder):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(place, name)

@@ -70,6 +70,10 @@ def test_a_picture_that_would_take_much_memory_is_refused(client: Client) -> Non
         ("[" * 100_000, JSON),
         ('{"image": "\\ud800"}', JSON),
         ('{"image": 7}', JSON),
+        ('{"image": "data:image/png;base64,AAAA", "top": 0}', JSON),
+        ('{"image": "data:image/png;base64,AAAA", "top": 63}', JSON),
+        ('{"image": "data:image/png;base64,AAAA", "top": true}', JSON),
+        ('{"image": "data:image/png;base64,AAAA", "top": [1]}', JSON),
         ('{"image": "data:image/png;base64,AAAA"}', "text/plain"),
         ("", JSON),
     ],
@@ -78,6 +82,26 @@ def test_a_request_without_a_picture_is_refused(client: Client, body: str, conte
     status, code = refusal(client, body, content_type)
     assert status == 400
     assert code in {"bad-request", "picture-rejected"}
+
+
+def test_what_is_wrong_with_a_picture_is_told_as_the_command_tells_it(client: Client) -> None:
+    blank, frames = io.BytesIO(), io.BytesIO()
+    Image.new("L", (50, 50), 255).save(blank, "PNG")
+    first, second = (Image.open(io.BytesIO(drawing(side))).resize((64, 64)) for side in (64, 90))
+    first.save(frames, "GIF", save_all=True, append_images=[second])
+    for content, words in ((b"", "empty"), (blank.getvalue(), "blank"), (frames.getvalue(), "several pictures")):
+        upload = SimpleUploadedFile("letter.png", content)
+        response = client.post("/api/v1/predictions", {"image": upload})
+        assert response.status_code == 400
+        assert response.json()["error"]["code"] == "picture-rejected"
+        assert words in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("top", ["0", "x", "-1", "63", "²"])
+def test_an_unfit_number_of_guesses_in_a_form_is_refused(client: Client, top: str) -> None:
+    upload = SimpleUploadedFile("letter.png", drawing())
+    response = client.post("/api/v1/predictions", {"image": upload, "top": top})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "bad-request")
 
 
 @pytest.mark.parametrize("path", ["challenges", "answers", "predictions"])

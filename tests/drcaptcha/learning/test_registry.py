@@ -4,8 +4,6 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from drcaptcha.errors import NotReady
-from drcaptcha.glyphs.models import Glyph, Split
 from drcaptcha.learning import registry
 from drcaptcha.learning.models import Ensemble, Evaluation, Membership
 from handwriting.inference import Classifier
@@ -25,25 +23,6 @@ def copy(ensemble: Ensemble, name: str) -> Ensemble:
     return other
 
 
-def test_it_names_the_character_of_a_glyph(ensemble: Ensemble) -> None:
-    glyphs = Glyph.objects.filter(split=Split.TEST)[:9]
-    guesses = [registry.predict(glyph.array) for glyph in glyphs]
-    assert sum(guess[0][0] == glyph.label for guess, glyph in zip(guesses, glyphs, strict=True)) >= 8
-    for guess in guesses:
-        shares = [share for _, share in guess]
-        assert len(guess) == 3
-        assert shares == sorted(shares, reverse=True)
-        assert 0 <= shares[-1] <= sum(shares) <= 1.0001
-
-
-@pytest.mark.usefixtures("db")
-def test_without_an_ensemble_it_is_not_ready() -> None:
-    assert registry.best() is None
-    glyph = Glyph(picture=bytes(784))
-    with pytest.raises(NotReady, match="No networks"):
-        registry.predict(glyph.array)
-
-
 def test_the_latest_evaluation_of_each_counts(ensemble: Ensemble, now: datetime) -> None:
     rival, unjudged = copy(ensemble, "rival"), copy(ensemble, "unjudged")
     judge(ensemble, 0.8, now + timedelta(hours=1))
@@ -57,15 +36,6 @@ def test_the_latest_evaluation_of_each_counts(ensemble: Ensemble, now: datetime)
 def test_an_ensemble_that_lost_its_members_does_not_serve(ensemble: Ensemble) -> None:
     ensemble.memberships.all().delete()
     assert registry.best() is None
-
-
-def test_a_lost_file_is_not_ready_and_not_shown(ensemble: Ensemble) -> None:
-    for network in ensemble.networks.all():
-        Path(network.onnx.path).unlink()
-    registry._load.cache_clear()
-    with pytest.raises(NotReady) as fault:
-        registry.predict(Glyph(picture=bytes(784)).array)
-    assert "networks/" not in fault.value.message
 
 
 def test_a_network_is_loaded_once(ensemble: Ensemble) -> None:

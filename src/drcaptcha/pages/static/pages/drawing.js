@@ -2,6 +2,9 @@
 
 const NIB = 0.055; // Width of the pen, as a share of the side.
 const MIDDLE_PRESSURE = 0.5;
+const FILL = 0.8; // Share of a picture's side that the drawing fills, however small it was drawn.
+const WIDEST = 0.09; // Width of the pen in a picture at most: no letter drawn small becomes a blot.
+const SMALLEST = 0.05; // Extent, as a share of the side, of the smallest drawing that is enlarged to fill a picture.
 
 export class Drawing {
   #canvas;
@@ -44,7 +47,7 @@ export class Drawing {
     const context = copy.getContext("2d");
     context.fillStyle = "#fff";
     context.fillRect(0, 0, side, side);
-    paint(context, this.#strokes, side, "#000");
+    paint(context, enlarged(this.#strokes), side, "#000");
     return copy.toDataURL("image/png");
   }
 
@@ -91,6 +94,20 @@ export class Drawing {
     const strokes = this.#current ? [...this.#strokes, this.#current.points] : this.#strokes;
     paint(context, strokes, side, getComputedStyle(canvas).color);
   }
+}
+
+/** Return the strokes moved to the middle and made as large as a picture holds. */
+function enlarged(strokes) {
+  const xs = strokes.flat().map((point) => point.x);
+  const ys = strokes.flat().map((point) => point.y);
+  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const scale = FILL / Math.max(right - left, bottom - top, SMALLEST);
+  const place = ({ x, y, width }) => ({
+    x: 0.5 + scale * (x - (left + right) / 2),
+    y: 0.5 + scale * (y - (top + bottom) / 2),
+    width: Math.min(scale * width, WIDEST),
+  });
+  return strokes.map((points) => points.map(place));
 }
 
 function paint(context, strokes, side, colour) {
