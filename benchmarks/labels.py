@@ -45,7 +45,7 @@ import json, sys
 import pandas as pd
 from crowdkit.aggregation import MACE, DawidSkene, MajorityVote, Wawa
 log = pd.read_csv(sys.argv[1])
-rules = {"majority": MajorityVote(), "Wawa": Wawa(), "MACE": MACE(n_restarts=2, n_iter=50, random_state=0),
+rules = {"majority": MajorityVote(), "Wawa": Wawa(), "MACE": MACE(n_restarts=1, n_iter=25, random_state=0),
          "Dawid-Skene": DawidSkene(n_iter=30)}
 print(json.dumps({name: {int(k): int(v) for k, v in rule.fit_predict(log).items()} for name, rule in rules.items()}))
 """
