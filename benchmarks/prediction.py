@@ -74,10 +74,10 @@ def measure(rounds: int) -> dict[str, float]:
     from drcaptcha.wsgi import application  # noqa: F401
 
     _ = get_resolver().url_patterns
-    ensemble = registry.best()
+    champion = registry.champion()
     before = resident()
     glyphs = np.random.default_rng(1).integers(0, 256, (rounds, 28, 28), dtype=np.uint8)
-    committee = registry.committee(ensemble)
+    committee = registry.committee(champion)
     alone = times(lambda glyph: committee.probabilities(glyph[np.newaxis]), glyphs)
     whole = times(registry.predict, glyphs)
     return {

@@ -4,7 +4,8 @@
 class indices ``(n,)``; ``shares`` say how much each glyph counts ``(n,)``, all alike where there are none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -176,6 +177,35 @@ def choose_strength(
         loss = log_loss(temper(corrected, calibrate(corrected, labels, shares)), labels, shares)
         if loss < best[1] - 1e-4:  # The least correction of those that do as well.
             best = (strength, loss)
+    return best
+
+
+@dataclass(frozen=True)
+class Found:
+    """What suits some glyphs best: weights ``(m,)``, pooling, correction, and the log-loss that they bring there."""
+
+    weights: tuple[float, ...]
+    pooling: Pooling
+    correction: float
+    loss: float
+
+
+def find(
+    probabilities: Floats, labels: Indices, counts: npt.NDArray[np.integer], poolings: Sequence[Pooling] = POOLINGS
+) -> Found:
+    """Return the weights, the pooling and the correction with the least log-loss, where every class counts alike.
+
+    ``counts`` ``(classes,)`` are the training glyphs by class. Of poolings that do as well the first is taken.
+    """
+    shares = even(labels, len(counts))
+    best: Found | None = None
+    for pooling in poolings:
+        weights = optimise(probabilities, labels, pooling, shares=shares)
+        correction, loss = choose_strength(combine(probabilities, weights, pooling), labels, counts, shares)
+        if best is None or loss < best.loss - 1e-4:
+            best = Found(tuple(weights.tolist()), pooling, correction, loss)
+    if best is None:
+        raise ValueError("name at least one pooling")
     return best
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 Indices = npt.NDArray[np.integer]
+LEAST_ALIKE = 0.01
+"""Classes of which fewer are taken for each other, of either added up, do not belong together."""
 Z_95 = 1.959963984540054
 """The standard normal quantile at 97.5 %."""
 
@@ -122,6 +124,33 @@ def brier(probabilities: npt.NDArray[np.floating], labels: Indices) -> float:
     _check(probabilities, labels)
     own = np.take_along_axis(probabilities, labels[:, None], axis=1).astype(np.float64)[:, 0]
     return float((np.square(probabilities, dtype=np.float64).sum(axis=1) - 2 * own + 1).mean())
+
+
+def clustered(counts: npt.NDArray[np.int64]) -> list[int]:
+    """Return the classes of a ``confusion`` in an order that brings together those that are taken for each other.
+
+    Average linkage: the two groups that are confused the most, for the sizes of their classes, are joined again and
+    again, end to end where they are the most alike. Those that hardly are (``LEAST_ALIKE``) keep their order.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    alike = shares + shares.T
+    np.fill_diagonal(alike, 0)
+    groups = [[position] for position in range(len(counts))]
+    while len(groups) > 1:
+        means = np.array([[alike[np.ix_(one, other)].mean() for other in groups] for one in groups])
+        np.fill_diagonal(means, 0)
+        first, second = sorted(divmod(int(means.argmax()), len(groups)))
+        if means[first, second] < LEAST_ALIKE:
+            break
+        groups[first] = _joined(groups[first], groups.pop(second), alike)
+    return [position for group in sorted(groups, key=min) for position in group]
+
+
+def _joined(one: list[int], other: list[int], alike: npt.NDArray[np.float64]) -> list[int]:
+    """Put two groups end to end, each turned round where their ends are then more alike."""
+    ways = [(a, b) for a in (one, one[::-1]) for b in (other, other[::-1])]
+    left, right = max(ways, key=lambda way: alike[way[0][-1], way[1][0]])
+    return left + right
 
 
 @dataclass(frozen=True)

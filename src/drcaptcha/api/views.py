@@ -83,8 +83,11 @@ def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying
 )
 def predict(request: HttpRequest) -> dict[str, object]:
     """Name the character in a picture: any drawing or scan, dark on light or light on dark."""
-    guesses = registry.predict(glyph_of(request))
-    return {"guesses": [{"character": name, "probability": share} for name, share in guesses]}
+    judged, guesses = registry.predict(glyph_of(request))
+    return {
+        "guesses": [{"character": name, "probability": share} for name, share in guesses],
+        "ensemble": {"id": judged.ensemble_id, "name": str(judged.ensemble), "evaluation": judged.pk},
+    }
 
 
 @old.get("/get-captcha", response={200: schemas.OldCaptcha, 503: schemas.OldMessage})

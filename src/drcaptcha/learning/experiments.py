@@ -24,7 +24,7 @@ from handwriting.inference import Classifier
 from handwriting.networks import NAMES
 
 try:
-    from handwriting.networks import pictures, training
+    from handwriting.networks import judgement, pictures, training
     from handwriting.networks.architectures import parameter_count
     from handwriting.networks.export import CALIBRATION, export, quantise
 except ModuleNotFoundError as missing:
@@ -101,7 +101,7 @@ def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> 
             raise
     progress(Step(1, "evaluating the ensemble"))
     ensemble = _unite(finished, plan.name or f"{' + '.join(n.architecture for n in finished)}, {now:%Y-%m-%d %H:%M}")
-    scoring.evaluate(ensemble, now=now)
+    scoring.settle(ensemble, now=now)
     return ensemble
 
 
@@ -113,7 +113,9 @@ def trial(*, epochs: int, seed: int = 0) -> tuple[float, int]:
     material = _gather(Plan(epochs=epochs, seed=seed))
     learning, classes = material.learning, material.alphabet.classes
     options = training.Options(epochs=epochs, seed=seed)
-    trained = training.train("compact", learning.glyphs, learning.labels, classes=len(classes), options=options)
+    trained = training.train(
+        "compact", learning.glyphs, learning.labels, classes=len(classes), options=options, held=learning.known.held
+    )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trial.onnx"
         export(trained.network, path)
@@ -139,12 +141,21 @@ def _train_one(plan: Plan, position: int, material: _Material, now: datetime, pr
     # Two of the same architecture are to differ, so each has a seed of its own.
     options = training.Options(plan.epochs, plan.batch_size, plan.seed + position)
     learning, classes = material.learning, len(material.alphabet)
-    trained = training.train(name, learning.glyphs, learning.labels, classes=classes, options=options, progress=report)
+    trained = training.train(
+        name,
+        learning.glyphs,
+        learning.labels,
+        classes=classes,
+        options=options,
+        progress=report,
+        held=learning.known.held,
+    )
     progress(Step((position + 1) / count, f"{name}: judging and drawing"))
     with TemporaryDirectory() as folder:
         path = _export(trained, learning, material.alphabet, Path(folder))
         said = Classifier(path, material.alphabet.classes, threads=0).probabilities(material.judging.glyphs)
         network = _row(trained, options, material, said, path.read_bytes())
+        network.float_onnx = ContentFile((Path(folder) / "float.onnx").read_bytes(), "float.onnx")
     network.created = now
     network.save()
     return network
@@ -153,10 +164,10 @@ def _train_one(plan: Plan, position: int, material: _Material, now: datetime, pr
 def _export(trained: training.Trained, learning: Examples, alphabet: Alphabet, folder: Path) -> Path:
     """Write the file that will serve: in 8-bit numbers, unless those cost accuracy on the validation glyphs."""
     plain, small = folder / "float.onnx", folder / "int8.onnx"
-    kept, held = (indices.numpy() for indices in training.hold_out(len(learning)))
+    held = learning.known.held
     export(trained.network, plain)
-    quantise(plain, small, learning.glyphs[kept[:CALIBRATION]])
-    validation = Examples(learning.glyphs[held], learning.labels[held], learning.keys[held])
+    quantise(plain, small, learning.glyphs[~held][:CALIBRATION])
+    validation = Examples(learning.glyphs[held], learning.known[held], len(learning))
     lost = _accuracy(plain, validation, alphabet) - _accuracy(small, validation, alphabet)
     return plain if lost > MOST_LOST else small
 
@@ -191,17 +202,19 @@ def _row(
         history={"precision": trained.precision, "epochs": [asdict(epoch) for epoch in history]},
         onnx=ContentFile(content, "network.onnx"),
         snapshot=ContentFile(_snapshot(material.learning).to_bytes(), "snapshot.npz"),
+        snapshot_hash=material.learning.known.fingerprint(alphabet),
+        given_labels=int((~material.learning.known.voted).sum()),
+        voted_labels=int(material.learning.known.voted.sum()),
+        known_labels=material.learning.available,
         architecture_picture=_png("architecture", pictures.architecture(trained.architecture, trained.network)),
         loss_picture=_png("loss", pictures.loss_curve(history)),
         accuracy_picture=_png("accuracy", pictures.accuracy_curve(history)),
-        confusion_picture=_png("confusion", pictures.confusion_matrix(confusion, alphabet.classes)),
+        confusion_picture=_png("confusion", judgement.confusion_matrix(confusion, alphabet.classes, metrics.clustered(confusion))),
     )
 
 
 def _snapshot(learning: Examples) -> Snapshot:
-    held = np.zeros(len(learning), bool)
-    held[training.hold_out(len(learning))[1].numpy()] = True
-    return Snapshot(learning.keys, learning.labels.astype(np.int16), held)
+    return Snapshot(learning.keys, learning.labels.astype(np.int16), learning.known.held)
 
 
 def _png(name: str, content: bytes) -> ContentFile[bytes]:
