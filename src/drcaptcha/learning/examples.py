@@ -38,15 +38,13 @@ class Labels:
     def held(self) -> NDArray[np.bool_]:
         """Which are kept for validation ``(n,)``.
 
-        The digest of a glyph decides, so networks that are trained at different times keep the same ones. But where
-        there are so few that all or none would be, the one nearest to the limit is moved.
+        The digest of a glyph decides, as it does where networks are trained (``handwriting.networks``), so those that
+        are trained at different times keep the same ones. Where there are so few that all or none would be, one is.
         """
         numbers = np.ascontiguousarray(self.digests[:, :4]).view(">u4")[:, 0]
         held = numbers < VALIDATION_SHARE * 2**32
-        if len(held) and not held.any():
-            held[numbers.argmin()] = True
-        elif held.all() and len(held) > 1:
-            held[numbers.argmax()] = False
+        if len(held) and (held.all() or not held.any()):
+            held = np.arange(len(held)) == numbers.argmin()
         return held
 
     def fingerprint(self, alphabet: Alphabet) -> str:

@@ -101,18 +101,16 @@ def train(
     classes: int,
     options: Options = Options(),
     progress: Callable[[Progress], None] = lambda _: None,
-    held: npt.NDArray[np.bool_] | None = None,
 ) -> Trained:
     """Train ``architecture`` on ``glyphs`` ``(n, 28, 28)`` whose class indices are ``labels`` ``(n,)``.
 
-    ``held`` marks the glyphs that validate ``(n,)``; a share of them does that is always the same where it is not given.
     ``progress`` is called after every batch. Raises ValueError when the arrays do not fit or are too few, KeyError
     for an unknown architecture.
     """
     _check(glyphs, labels, classes)
     started = time.perf_counter()
     device = _device()
-    kept, validating = hold_out(len(glyphs)) if held is None else _parts(held)
+    kept, held = hold_out(len(glyphs))
     inputs = torch.from_numpy(np.ascontiguousarray(glyphs)).unsqueeze(1).to(device)  # (n, 1, 28, 28) uint8
     targets = torch.from_numpy(np.asarray(labels, np.int64)).to(device)
     with torch.random.fork_rng(enabled=device.type == "cpu"):
@@ -121,10 +119,10 @@ def train(
         run = _Run.start(network, options, len(kept))
         for number in range(1, options.epochs + 1):
             loss, accuracy = run.epoch(number, inputs[kept], targets[kept], progress)
-            run.history += (Epoch(loss, accuracy, *measure(network, inputs[validating], targets[validating])),)
+            run.history += (Epoch(loss, accuracy, *measure(network, inputs[held], targets[held])),)
     seconds = time.perf_counter() - started
     return Trained(
-        network.cpu().eval(), architecture, classes, run.history, len(kept), len(validating), run.precision, seconds
+        network.cpu().eval(), architecture, classes, run.history, len(kept), len(held), run.precision, seconds
     )
 
 
@@ -196,10 +194,6 @@ def hold_out(count: int) -> tuple[Tensor, Tensor]:
     order = torch.randperm(count, generator=torch.Generator().manual_seed(SPLIT_SEED))
     held = max(1, round(count * VALIDATION_SHARE))
     return order[held:].sort().values, order[:held].sort().values
-
-
-def _parts(held: npt.NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
 
 
 def scaled(glyphs: Tensor) -> Tensor:
