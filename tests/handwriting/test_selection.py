@@ -9,7 +9,7 @@ from handwriting.selection import COVERAGE, pick, worth
 
 K = len(BALANCED)
 READING = Reading.initial(BALANCED)
-ANSWERS = np.exp(READING.log_likelihood[90, 0]).T
+ANSWERS = READING.likelihood[90, 0].T
 
 
 def of(*shares: tuple[str, float], blind: float = 0.0, readable: float = 1.0) -> float:

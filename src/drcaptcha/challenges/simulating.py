@@ -77,7 +77,8 @@ class Outcome:
     """What came of a simulation. Shares are 0 to 1; ``calibration_gap`` is the claimed accuracy less the true one.
 
     ``votes_per_label`` counts every vote that was given as a probe, on glyphs that never got a label too; ``audits``
-    are the others.
+    are the others. Of the controls, ``mislabelled`` came with a wrong label, ``mislabelled_found`` of these were set
+    aside, and with them ``rightly_labelled_lost`` others.
     ``course`` tells how it went, by stages; ``errors`` are the first glyphs whose label is not the truth, with both.
     """
 
@@ -97,6 +98,9 @@ class Outcome:
     probes: int = 0
     audits: int = 0
     without_prior: int = 0
+    mislabelled: int = 0
+    mislabelled_found: int = 0
+    rightly_labelled_lost: int = 0
     course: list[dict[str, float]] = field(default_factory=list)
     errors: list[tuple[int, str, str]] = field(default_factory=list)
 
@@ -235,6 +239,7 @@ class _Run:
         outcome.disputed, outcome.unreadable = states[State.DISPUTED], states[State.UNREADABLE]
         outcome.open = sum(states[state] for state in OPEN)
         outcome.pass_rate, outcome.poison_rate = _shares(self.passed, self.seen), _shares(self.wrong, self.asked)
+        outcome.mislabelled, outcome.mislabelled_found, outcome.rightly_labelled_lost = self._controls()
         true, named, claimed = self._accepted()
         outcome.accepted = len(true)
         if len(true):
@@ -249,6 +254,16 @@ class _Run:
             # The other rules claim nothing.
             outcome.calibration_gap = round(float(claimed.mean()) - outcome.accuracy, 5) * (self.plan.rule == OURS)
         return outcome
+
+    def _controls(self) -> tuple[int, int, int]:
+        """Return how many came with a wrong label, and how many of these and of the others do not gate any more."""
+        given = Glyph.objects.filter(split=Split.TRAIN).exclude(given="").values_list("given", "truth", "state")
+        counts = Counter(
+            (self.alphabet.index(label) == self.alphabet.index(truth), state == State.CONTROL)
+            for label, truth, state in given
+        )
+        found = counts[False, False]
+        return found + counts[False, True], found, counts[True, False]
 
     def _errors(self) -> list[tuple[int, str, str]]:
         rows = [(key, label) for key, (_, label, _) in sorted(self._probes().items()) if label]

@@ -91,7 +91,7 @@ def worth(beliefs: Beliefs, reading: Reading) -> Floats:
     """Return ``(n,)``: how much one more vote of an average visitor is expected to tell, where people can read it."""
     legible = 1 - beliefs.unreadable
     posterior = np.concatenate([beliefs.distribution * legible[:, None], beliefs.unreadable[:, None]], 1)
-    answers = np.exp(reading.log_likelihood[round(100 * reading.honesty), 0]).T
+    answers = reading.likelihood[round(100 * reading.honesty), 0].T
     return selection.worth(posterior, answers, reading.entropy, legible * (1 - beliefs.ambiguous))
 
 

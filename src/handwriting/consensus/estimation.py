@@ -5,16 +5,19 @@ source in place of a matrix a worker: visitors come too seldom for more. A lie i
 and where others, a network's opinion among them, agree on something else.
 """
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from math import lgamma
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from handwriting.consensus import honesty
 from handwriting.consensus.beliefs import Beliefs, Votes, believe
-from handwriting.consensus.reading import Floats, Ints, Reading
+from handwriting.consensus.reading import LEVELS, Floats, Ints, Reading
 
 ROUNDS = 4
 SETTLED = 0.002
@@ -35,6 +38,11 @@ ORDINARY = 4.0
 Some glyphs are misread more often than their class is, without being two characters.
 """
 
+MACHINES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3)
+"""Shares of programs among visitors of which the likeliest is believed."""
+
+_WATCHED = 8_000
+"""So many glyphs with a prior, evenly spread, tell that share."""
 _CERTAINTIES = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
 _SAMPLE = 20_000
 _PRIOR_AMBIGUOUS = 5.0
@@ -109,16 +117,18 @@ def _round(log: Log, prior: npt.NDArray[np.floating], level: Ints, missed: Float
     size = len(reading.alphabet)
     honest = np.empty(len(log))
     sums = _Sums(np.zeros_like(reading.counts))
-    for start in range(0, len(prior), CHUNK):
+
+    def judged(start: int) -> _Sums:
         first, last = np.searchsorted(log.glyph, [start, start + CHUNK])
-        if first == last:
-            continue
-        some = slice(first, last)
+        some, levels = slice(first, last), level[start : start + CHUNK]
         votes = Votes(log.glyph[some] - start, log.answer[some], trusted[some])
-        levels = level[start : start + CHUNK]
         beliefs = believe(np.asarray(prior[start : start + CHUNK], np.float64), levels, votes, reading)
         honest[some] = share_of_honest(beliefs, levels, votes, reading)
-        sums.add(beliefs, levels, votes, log.audit[some], honest[some])
+        return _Sums.of(beliefs, levels, votes, log.audit[some], honest[some])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for part in pool.map(judged, range(0, len(prior), CHUNK)):
+            sums += part
     parts = _evidence(honest, trusted, log, reading)
     trust = np.bincount(log.source, np.maximum(parts, 0), len(missed)).astype(np.float64)
     doubt = np.bincount(log.source, np.maximum(-parts, 0), len(missed)).astype(np.float64)
@@ -130,6 +140,7 @@ def _round(log: Log, prior: npt.NDArray[np.floating], level: Ints, missed: Float
         lies=lies,
         honesty=float(np.clip(general, 0.3, 0.98)),
         certainty=_certainty(honest, log, float(general)),
+        machines=_machines(log, prior, level, trusted, reading),
         **sums.shares(reading),
     )
     return Hindsight(learned, trust, doubt + missed, parts)
@@ -145,17 +156,27 @@ class _Sums:
     unreadable: float = 0.0
     glyphs: int = 0
 
-    def add(self, beliefs: Beliefs, level: Ints, votes: Votes, audit: npt.NDArray[np.bool_], honest: Floats) -> None:
+    @classmethod
+    def of(cls, beliefs: Beliefs, level: Ints, votes: Votes, audit: npt.NDArray[np.bool_], honest: Floats) -> Self:
         """Take in a chunk. How people read is learned where the label was known; what glyphs are, where it was not."""
         glyph, answer = votes.glyph[audit], votes.answer[audit]
-        by_answer = np.zeros((*self.counts.shape[:1], *self.counts.shape[:0:-1]))
-        np.add.at(by_answer, (level[glyph], answer), beliefs.clear[glyph] * honest[audit][:, None])
-        self.counts += by_answer.transpose(0, 2, 1)
-        asked = np.unique(votes.glyph[~audit])
-        self.ambiguous += float(beliefs.ambiguous[asked].sum())
-        self.expected += float(beliefs.expected[asked].sum())
-        self.unreadable += float(beliefs.unreadable[asked].sum())
-        self.glyphs += len(asked)
+        classes, answers = beliefs.clear.shape[1], beliefs.clear.shape[1] + 2
+        by_answer = np.zeros((LEVELS * answers, classes))
+        np.add.at(by_answer, level[glyph] * answers + answer, beliefs.clear[glyph] * honest[audit][:, None])
+        asked = votes.glyph[~audit]
+        asked = asked[np.flatnonzero(np.diff(asked, prepend=-1))]
+        return cls(
+            by_answer.reshape(LEVELS, answers, classes).transpose(0, 2, 1),
+            float(beliefs.ambiguous[asked].sum()),
+            float(beliefs.expected[asked].sum()),
+            float(beliefs.unreadable[asked].sum()),
+            len(asked),
+        )
+
+    def __iadd__(self, other: Self) -> Self:
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+        return self
 
     def shares(self, before: Reading) -> dict[str, float]:
         """Return the shares of ambiguous and unreadable glyphs, never so small that none could be found any more.
@@ -181,6 +202,26 @@ def share_of_honest(beliefs: Beliefs, level: Ints, votes: Votes, reading: Readin
         + beliefs.unreadable[votes.glyph] * by_class[:, -1]
     )
     return np.clip(share, 1e-6, 1 - 1e-6)
+
+
+def _machines(log: Log, prior: npt.NDArray[np.floating], level: Ints, trusted: Ints, reading: Reading) -> float:
+    """Return the share of programs that makes the votes likeliest, all else being as it is.
+
+    When a glyph is asked about again hangs on its votes, but not on what they don't tell, so no glyph is left out.
+    """
+    asked = log.glyph[~log.audit & (level[log.glyph] > 0)]
+    asked = asked[np.flatnonzero(np.diff(asked, prepend=-1))]
+    some = asked[:: max(1, len(asked) // _WATCHED)]
+    if len(some) < 100:
+        return reading.machines
+    seen = np.isin(log.glyph, some)
+    votes = Votes(np.searchsorted(some, log.glyph[seen]), log.answer[seen], trusted[seen])
+    chosen, levels = np.asarray(prior[some], np.float64), level[some]
+
+    def fit(share: float) -> float:
+        return float(believe(chosen, levels, votes, reading.learned(machines=share)).evidence.sum())
+
+    return max(MACHINES, key=fit)
 
 
 def _trusted(log: Log, now: Hindsight) -> Ints:

@@ -35,6 +35,7 @@ class Reading:
     was. ``lies`` ``(K + 2,)`` are what dishonest sources typed. ``honesty`` is the share of honest votes, ``certainty``
     how many votes of a source that belief is worth. ``ambiguity`` and ``illegibility`` are the shares of glyphs that
     are two characters or none. ``collusion`` is the share of glyphs about which the dishonest agree among themselves.
+    ``machines`` is the share of votes by programs that read as our networks do, or that go wrong where they do.
     """
 
     alphabet: Alphabet
@@ -45,6 +46,7 @@ class Reading:
     ambiguity: float = 0.003
     illegibility: float = 0.005
     collusion: float = 0.05
+    machines: float = 0.02
 
     @classmethod
     def initial(cls, alphabet: Alphabet) -> Self:
@@ -97,37 +99,35 @@ class Reading:
         return scaled
 
     @cached_property
-    def log_likelihood(self) -> Floats:
-        """``(PERCENTS, LEVELS, K + 2, K + 1)``: log-probability of an answer, by honesty, level and what the glyph is.
+    def likelihood(self) -> Floats:
+        """``(PERCENTS, LEVELS, K + 2, K + 1)``: the probability of an answer, by honesty, level and what the glyph is.
 
         The last column stands for a glyph that can't be read.
         """
-        share = self._honest_share
-        log: Floats = np.log(share + self._junk_share)
-        return log
+        likelihood: Floats = self._honest_share + self._junk_share
+        return likelihood
 
     @cached_property
     def responsibility(self) -> Floats:
-        """As ``log_likelihood``: the probability that the answer was an honest one."""
-        share = self._honest_share
-        honest: Floats = share / (share + self._junk_share)
+        """As ``likelihood``: the probability that the answer was an honest one."""
+        honest: Floats = self._honest_share / self.likelihood
         return honest
 
     @cached_property
-    def log_conspiracy(self) -> Floats:
-        """``(2, PERCENTS, LEVELS, K + 2, K)``: the log-likelihood when all lies are of one answer.
+    def conspiracy(self) -> Floats:
+        """``(2, PERCENTS, LEVELS, K + 2, K)``: the likelihood when all lies are of one answer.
 
         The first for another answer than that one, the second for that one.
         """
         share = self._honest_share[..., :-1]
         lie = 1 - _honesties()[:, None, None, None]
-        log: Floats = np.log(np.stack([np.maximum(share, FLOOR), share + lie]))
-        return log
+        likelihood: Floats = np.stack([np.maximum(share, FLOOR), share + lie])
+        return likelihood
 
     @cached_property
     def entropy(self) -> Floats:
         """``(K + 1,)``: the entropy of an average answer in nats, by class; the last for what can't be read."""
-        said = np.exp(self.log_likelihood[round(100 * self.honesty), 0])
+        said = self.likelihood[round(100 * self.honesty), 0]
         entropy: Floats = -(said * np.log(said)).sum(0)
         return entropy
 
@@ -157,7 +157,7 @@ class Reading:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any], alphabet: Alphabet) -> Self:
         """Return what ``to_json`` gave; of another alphabet only the shares are taken."""
-        reading = cls.initial(alphabet).learned(**{name: stored[name] for name in _SHARES})
+        reading = cls.initial(alphabet).learned(**{name: stored[name] for name in _SHARES if name in stored})
         if stored["alphabet"] != alphabet.name:
             return reading
         for level, of, answer, count in stored["counts"]:
@@ -165,7 +165,7 @@ class Reading:
         return reading.learned(lies=np.array(stored["lies"]))
 
 
-_SHARES = ("honesty", "certainty", "ambiguity", "illegibility", "collusion")
+_SHARES = ("honesty", "certainty", "ambiguity", "illegibility", "collusion", "machines")
 _GUESS_WORTH = 60.0
 """Votes of a class that the first guess is worth."""
 _POOL_WORTH = 40.0

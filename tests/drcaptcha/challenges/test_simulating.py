@@ -103,6 +103,14 @@ def test_it_can_stop_when_enough_are_decided(collection: None, now: datetime) ->
     assert 10 <= outcome.accepted < 60
 
 
+def test_it_counts_wrong_labels_among_the_controls(collection: None, make_glyph: MakeGlyph, now: datetime) -> None:
+    make_glyph("A", truth="B")
+    outcome = simulate(Plan(seed=1), now=now, enough=20)
+    assert outcome.mislabelled == 1
+    assert outcome.mislabelled_found in {0, 1}
+    assert outcome.rightly_labelled_lost == 0
+
+
 @pytest.mark.parametrize("rule", ["first", "agree3", "recaptcha", "dominance3", "majority"])
 def test_published_rules_go_through_the_same_flows(rule: str, collection: None, now: datetime) -> None:
     outcome = simulate(Plan("honest", rule=rule), now=now)

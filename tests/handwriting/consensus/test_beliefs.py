@@ -88,6 +88,18 @@ def test_a_network_that_agrees_is_worth_a_vote() -> None:
     assert share(beliefs("M", prior=surely("M", 0.9), level=2), "M") > 0.995
 
 
+def test_where_many_programs_vote_agreement_with_the_network_tells_little() -> None:
+    prior, few, many = surely("M", 0.9), READING.learned(machines=0.005), READING.learned(machines=0.2)
+    agree = votes([(BALANCED.classes.index("M"), 90)])
+    left = [float(1 - believe(prior, np.array([2]), agree, one).clear.max()) for one in (few, many)]
+    assert left[1] > 5 * left[0]
+
+
+def test_programs_are_not_looked_for_where_no_network_has_an_opinion() -> None:
+    few, many = (believe(EVEN, np.array([0]), votes([(5, 90)]), READING.learned(machines=share)) for share in (0, 0.2))
+    assert np.array_equal(few.clear, many.clear)
+
+
 def test_an_even_split_between_look_alikes_is_two_characters() -> None:
     said = beliefs("0O0O0O")
     assert said.ambiguous[0] > 0.5

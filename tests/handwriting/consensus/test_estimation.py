@@ -75,6 +75,20 @@ def test_how_people_read_is_learned_from_known_glyphs() -> None:
     assert after < before - 0.02
 
 
+@pytest.mark.parametrize("bots", [0.0, 0.25])
+def test_the_share_of_programs_is_found(bots: float) -> None:
+    crowd, rng = Crowd(dishonest=0.0), np.random.default_rng(2)
+    asked = slice(0, GLYPHS)
+    read = np.where(rng.random(GLYPHS) < 0.8, crowd.truth[asked], rng.integers(0, K, GLYPHS))
+    crowd.prior[asked] = 0.2 / (K - 1)
+    crowd.prior[np.arange(GLYPHS), read] = 0.8
+    crowd.level[asked] = 2
+    log = crowd.log
+    machine = ~log.audit & (log.source < bots * SOURCES)
+    log.answer[machine] = read[log.glyph[machine]]
+    assert crowd.seen().reading.machines == pytest.approx(bots, abs=0.06)
+
+
 def test_missed_controls_raise_doubt() -> None:
     crowd = Crowd(dishonest=0.0)
     missed = np.zeros(SOURCES)

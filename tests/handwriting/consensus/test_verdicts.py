@@ -24,7 +24,7 @@ def state(
     spread = np.full((1, K), (1 - clear - ambiguous - unreadable) / (K - 1))
     spread[0, 5] = clear
     pairs = np.array([[ambiguous]])
-    beliefs = Beliefs(spread, pairs, np.array([[5]]), np.array([[6]]), np.array([unreadable]), np.zeros(1))
+    beliefs = Beliefs(spread, pairs, np.array([[5]]), np.array([[6]]), np.array([unreadable]), np.zeros(1), np.zeros(1))
     tally = Tally(np.array([votes]), np.array([votes if support is None else support]), np.array([blind]))
     verdict = judge(beliefs, tally, given=np.array([given]), agrees=np.array([agrees]), thresholds=Thresholds())
     return STATES[verdict[0]]

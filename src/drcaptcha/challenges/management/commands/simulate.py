@@ -120,6 +120,11 @@ def report(outcome: Outcome) -> str:
         f"  {kind:<12}{share:>6.1%}   {outcome.poison_rate.get(kind, 0):>11.1%}"
         for kind, share in outcome.pass_rate.items()
     ]
+    if outcome.mislabelled or outcome.rightly_labelled_lost:
+        lines.append(
+            f"Of {outcome.mislabelled:,} controls with a wrong label {outcome.mislabelled_found:,} were found, and "
+            f"{outcome.rightly_labelled_lost:,} with a right one set aside with them."
+        )
     if outcome.without_prior:
         lines.append(
             f"{outcome.without_prior:,} of the glyphs have no prior: no ensemble has given its opinion of them."
