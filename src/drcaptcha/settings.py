@@ -132,6 +132,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 MEDIA_ROOT = STATE / "media"
+DRCAPTCHA_CHECKPOINTS = STATE / "checkpoints"
 STATIC_URL = "/static/"
 STATIC_ROOT = STATE / "static"
 STORAGES = {
