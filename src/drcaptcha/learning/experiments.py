@@ -136,9 +136,13 @@ def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> 
     finished: list[Network] = []
     try:
         for position in range(len(plan.networks)):
-            network = trail.network(position) or _train_one(plan, position, material, trail, now, progress)
+            network = trail.network(position)
+            if network is None:
+                network = _train_one(plan, position, material, trail, progress)
+                network.created = now
+                network.save()
+                trail.finish(position, network)
             finished.append(network)
-            trail.finish(position, network)
         trail.remove()
     except (KeyboardInterrupt, SystemExit):
         if not finished:
@@ -172,9 +176,8 @@ def _gather(plan: Plan) -> _Material:
     return _Material(alphabet, learning, judging)
 
 
-def _train_one(
-    plan: Plan, position: int, material: _Material, trail: Trail, now: datetime, progress: Progress
-) -> Network:
+def _train_one(plan: Plan, position: int, material: _Material, trail: Trail, progress: Progress) -> Network:
+    """Return a trained network, not yet saved."""
     name, count = plan.networks[position], len(plan.networks)
     learning, options = material.learning, plan.options(position)
     trained = training.train(
@@ -192,8 +195,6 @@ def _train_one(
         said = Classifier(path, material.alphabet.classes, threads=0).probabilities(material.judging.glyphs)
         network = _row(trained, options, material, said, path.read_bytes())
     network.history |= {"numbers": path.stem, "lost": lost}
-    network.created = now
-    network.save()
     return network
 
 

@@ -19,14 +19,20 @@ Glyphs = npt.NDArray[np.uint8]
 def hold_out(glyphs: Glyphs) -> tuple[Tensor, Tensor]:
     """Split ``glyphs`` ``(n, 28, 28)`` into positions to train on and positions to validate on, both in order.
 
-    The picture alone decides: it is on the same side in every training, whatever else there is, and equal pictures
-    are on the same side. So networks trained at different times share their validation glyphs, and none has learned
-    another's. About one in twenty is held, and at least one of two.
+    The picture alone decides, by the hash under which an installation knows it: it is on the same side in every
+    training, whatever else there is. So networks that are trained at different times share their validation glyphs,
+    and none has learned another's. About one in twenty is held, and at least one of two.
     """
-    marks = np.array([int.from_bytes(blake2b(glyph.tobytes(), digest_size=6).digest()) for glyph in glyphs])
-    held = marks < VALIDATION_SHARE * 2**48
+    digests = b"".join(blake2b(glyph.tobytes(), digest_size=16).digest()[:4] for glyph in glyphs)
+    marks = np.frombuffer(digests, ">u4")
+    held = marks < VALIDATION_SHARE * 2**32
     if held.all() or not held.any():
         held = np.arange(len(glyphs)) == marks.argmin()
+    return sides(held)
+
+
+def sides(held: npt.NDArray[np.bool_]) -> tuple[Tensor, Tensor]:
+    """Return positions to train on and positions to validate on, where ``held`` ``(n,)`` marks the latter."""
     return torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
 
 
@@ -92,23 +98,23 @@ class Material:
         return (self.glyphs, self.labels, self.targets, self.weights)
 
 
-def check(
-    glyphs: Glyphs,
-    labels: npt.NDArray[np.int64],
-    classes: int,
-    targets: npt.NDArray[np.floating] | None,
-    weights: npt.NDArray[np.floating] | None,
-) -> None:
-    """Raise ValueError where the arrays do not fit, or are too few to learn from."""
+def check(glyphs: Glyphs, labels: npt.NDArray[np.int64], classes: int) -> None:
+    """Raise ValueError where glyphs and labels do not fit, or are too few to learn from."""
     if glyphs.dtype != np.uint8 or glyphs.shape[1:] != (28, 28) or labels.shape != glyphs.shape[:1]:
         raise ValueError("training needs uint8 glyphs (n, 28, 28) and n labels")
     if len(glyphs) < 2:
         raise ValueError(f"training needs at least 2 glyphs, one to learn and one to validate; there are {len(glyphs)}")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"a label is no class index: labels must lie in 0 to {classes - 1}")
-    if targets is not None and targets.shape != (len(glyphs), classes):
-        raise ValueError(f"targets must be ({len(glyphs)}, {classes}), a row of shares for each glyph")
+
+
+def check_targets(
+    targets: npt.NDArray[np.floating] | None, weights: npt.NDArray[np.floating] | None, count: int, classes: int
+) -> None:
+    """Raise ValueError where soft labels or weights do not fit ``count`` glyphs."""
+    if targets is not None and targets.shape != (count, classes):
+        raise ValueError(f"targets must be ({count}, {classes}), a row of shares for each glyph")
     if targets is not None and not ((targets >= 0).all() and np.allclose(targets.sum(1), 1, atol=1e-3)):
         raise ValueError("each row of targets must be shares from 0 that add up to 1")
-    if weights is not None and (weights.shape != labels.shape or not (weights >= 0).all() or not weights.any()):
+    if weights is not None and (weights.shape != (count,) or not (weights >= 0).all() or not weights.any()):
         raise ValueError("weights must be one number from 0 for each glyph, not all of them 0")

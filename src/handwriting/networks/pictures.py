@@ -19,12 +19,19 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from torch import Tensor, nn
 
-from handwriting.networks.architectures import Network, parameter_count
+from handwriting.networks.architectures import Network, Shortcut, parameter_count
 from handwriting.networks.training import Epoch
 
 INK, FAINT, RULE, PAPER = "#1c2330", "#6b7484", "#dfe3ea", "#ffffff"
 TRAINING, VALIDATION = "#9aa5b8", "#c2410c"
-FAMILY = {"Convolution": "#dbeafe", "Dense": "#fde8d7", "Pool": "#e2f3e5", "Flatten": "#eef0f4", "Dropout": "#eef0f4"}
+FAMILY = {
+    "Convolution": "#dbeafe",
+    "Residual": "#cfdcf7",
+    "Dense": "#fde8d7",
+    "Pool": "#e2f3e5",
+    "Flatten": "#eef0f4",
+    "Dropout": "#eef0f4",
+}
 HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#fed7aa", "#ea580c", "#7c2d12"])
 RESOLUTION = 144
 """Dots per inch."""
@@ -255,7 +262,7 @@ def _draw_block(axes: Axes, block: Block, top: float, *, last: bool) -> None:
 
 def _block(stage: nn.Module, features: Tensor) -> Block:
     parts = [part for part in stage.modules() if not list(part.children())]
-    title, details = "", []
+    title, details = "Residual" if isinstance(stage, Shortcut) else "", []
     for part in parts:
         name, detail = _words(part)
         title = title or name

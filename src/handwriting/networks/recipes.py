@@ -34,6 +34,9 @@ class Options:
             raise ValueError("balance must lie in 0 to 1")
 
 
+DEFAULTS = Options()
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How the weights are moved, which goes with the architecture.

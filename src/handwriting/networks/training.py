@@ -1,8 +1,8 @@
 """Training: the whole data set as tensors, batches cut and varied as tensors, one loop.
 
 Read from ``train`` downwards. A CPU run by epochs or steps repeats exactly when the seed, the precision and the number
-of threads are the same, broken off and taken up again or not. One by minutes does not, since how far it comes depends on
-the machine; it tells its steps, and a run of as many steps comes close. Ctrl-C leaves between two batches as
+of threads are the same, broken off and taken up again or not. One by minutes does not, since how far it comes depends
+on the machine; it tells its steps, and a run of as many steps comes close. Ctrl-C leaves between two batches as
 KeyboardInterrupt.
 """
 
@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from handwriting.networks import checkpoints
 from handwriting.networks.architectures import ARCHITECTURES, Network
-from handwriting.networks.material import Glyphs, Material, check, hold_out
+from handwriting.networks.material import Glyphs, Material, check, check_targets, hold_out, sides
 from handwriting.networks.optimizers import optimizers_for
 from handwriting.networks.precision import best_device, precision_for
-from handwriting.networks.recipes import MODERN, PLAIN, Options, Recipe
+from handwriting.networks.recipes import DEFAULTS, MODERN, PLAIN, Options, Recipe
 from handwriting.networks.variation import varied
 
 __all__ = ["Epoch", "Options", "Progress", "Trained", "hold_out", "measure", "scaled", "train"]
@@ -80,26 +80,31 @@ def train(
     classes: int,
     targets: npt.NDArray[np.floating] | None = None,
     weights: npt.NDArray[np.floating] | None = None,
-    options: Options = Options(),
+    held: npt.NDArray[np.bool_] | None = None,
+    options: Options = DEFAULTS,
     checkpoint: Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Trained:
     """Train ``architecture`` on ``glyphs`` ``(n, 28, 28)`` whose class indices are ``labels`` ``(n,)``.
 
     ``targets`` ``(n, classes)`` are soft labels, learned in place of the hard ones; ``weights`` ``(n,)`` say how much
-    each glyph counts. ``checkpoint`` is a file that is written after each epoch, and from which the same training of
-    the same arrays goes on; the caller deletes it. ``progress`` is called after every batch. Raises ValueError when the
-    arrays do not fit or are too few, KeyError for an unknown architecture.
+    each glyph counts; ``held`` ``(n,)`` marks those that validate, which ``hold_out`` chooses where it is not given.
+    ``checkpoint`` is a file that is written after each epoch, and from which the same training of the same arrays goes
+    on; the caller deletes it. ``progress`` is called after every batch. Raises ValueError when the arrays do not fit or
+    are too few, KeyError for an unknown architecture.
     """
-    check(glyphs, labels, classes, targets, weights)
+    check(glyphs, labels, classes)
+    check_targets(targets, weights, len(glyphs), classes)
     device = best_device()
-    kept, held = hold_out(glyphs)
+    kept, validating = hold_out(glyphs) if held is None else sides(held)
     material = Material.of(glyphs, labels, targets, weights)
-    mark = checkpoint and checkpoints.mark_of(f"{architecture} {classes} {options}", glyphs, labels, targets, weights)
+    learning = material[kept]
     with torch.random.fork_rng(enabled=device.type == "cpu"):
         torch.manual_seed(options.seed)
         network = ARCHITECTURES[architecture](classes).to(device, memory_format=torch.channels_last)
-        run = _Run.start(network, options, material[kept], material[held], classes, device)
+        run = _Run.start(network, options, learning, material[validating], learning.log_prior(classes))
+        words = f"{architecture} {classes} {options} {run.recipe}"
+        mark = checkpoint and checkpoints.mark_of(words, glyphs, labels, targets, weights, held)
         if checkpoint and mark:
             run.restore(checkpoints.read(checkpoint, mark))
         while run.share < 1:
@@ -112,7 +117,7 @@ def train(
         classes,
         run.history,
         len(kept),
-        len(held),
+        len(validating),
         run.precision,
         run.steps,
         run.balance,
@@ -141,9 +146,8 @@ class _Run:
     started: float = field(default_factory=time.perf_counter)
 
     @classmethod
-    def start(
-        cls, network: Network, options: Options, learning: Material, held: Material, classes: int, device: torch.device
-    ) -> Self:
+    def start(cls, network: Network, options: Options, learning: Material, held: Material, prior: Tensor) -> Self:
+        device = next(network.parameters()).device
         recipe = MODERN if network.augmented else PLAIN
         balance = recipe.balance if options.balance is None else options.balance
         return cls(
@@ -152,7 +156,7 @@ class _Run:
             options,
             learning.to(device),
             held.to(device),
-            balance * learning.log_prior(classes).to(device),
+            balance * prior.to(device),
             balance,
             precision_for(options.precision, device),
             optimizers_for(network, recipe),

@@ -35,6 +35,7 @@ def bar(number: int, rng: np.random.Generator) -> tuple[np.ndarray, str]:
 def _one_thread_and_a_folder(settings: Settings, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     settings.MEDIA_ROOT = tmp_path / "media"
+    settings.DRCAPTCHA_CHECKPOINTS = tmp_path / "checkpoints"
 
 
 @pytest.fixture

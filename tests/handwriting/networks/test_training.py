@@ -24,7 +24,7 @@ def test_it_learns_bars(bars: Bars, name: str) -> None:
     trained = train(name, *bars, classes=3, options=options)
     assert trained.history[-1].validation_accuracy >= 0.9
     assert trained.history[-1].validation_loss < trained.history[0].validation_loss
-    assert (trained.training_size, trained.validation_size) == (285, 15)
+    assert (trained.training_size, trained.validation_size) == (284, 16)
 
 
 @pytest.mark.parametrize("name", ["slim", "cnn2"])
@@ -228,8 +228,7 @@ def test_balance_makes_up_for_a_class_that_is_rare() -> None:
             return float(network(torch.zeros(1, 1, 28, 28)).softmax(1)[0, 1])
 
     assert says(0) < says(0.5) < says(1)
-    assert says(0) == pytest.approx(0.2, abs=0.1)
-    assert says(1) == pytest.approx(0.5, abs=0.1)
+    assert says(0) < 0.25 < 0.35 < says(1)
 
 
 pictures = st.lists(st.integers(0, 2**32 - 1), min_size=2, max_size=300)
