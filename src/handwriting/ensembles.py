@@ -157,7 +157,13 @@ def optimise(
     best = _descend(objective, len(said))
     simple = [np.full(len(said), 1 / len(said)), *np.eye(len(said))]
     bar = min(objective(weights)[0] for weights in simple)
-    sparse = _without_small(said, labels, pooling, shares, best, least)
+
+    def weigh(kept: npt.NDArray[np.bool_]) -> Doubles:
+        found = np.zeros(len(said))
+        found[kept] = _descend(_objective(said[kept], labels, pooling, shares), int(kept.sum()))
+        return found
+
+    sparse = _without_small(best, least, weigh)
     return next(
         (weights for weights in (sparse, best) if objective(weights)[0] <= bar),
         min(simple, key=lambda weights: objective(weights)[0]),
@@ -259,18 +265,13 @@ def _descend(objective: _Objective, members: int) -> Doubles:
     return weights
 
 
-def _without_small(
-    said: Floats, labels: Indices, pooling: Pooling, shares: Floats | None, weights: Doubles, least: float
-) -> Doubles:
-    kept = weights >= min(least, weights.max())
-    while not kept.all() and (weights[kept] < 1).any():
-        found = np.zeros(len(weights))
-        found[kept] = _descend(_objective(said[kept], labels, pooling, shares), int(kept.sum()))
-        weights, before = found, kept
+def _without_small(weights: Doubles, least: float, weigh: Callable[[npt.NDArray[np.bool_]], Doubles]) -> Doubles:
+    """Leave out what weighs less than ``least`` and ``weigh`` the others anew, until nothing does."""
+    while True:
         kept = weights >= min(least, weights.max())
-        if (kept == before).all():
-            break
-    return np.where(kept, weights, 0) / weights[kept].sum()
+        if not (weights[~kept] > 0).any():
+            return weights
+        weights = weigh(kept)
 
 
 def _logarithms(probabilities: Floats) -> Doubles:

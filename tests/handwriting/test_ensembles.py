@@ -120,9 +120,7 @@ def test_a_member_that_brings_nothing_is_left_out() -> None:
 def test_a_glyph_that_counts_nothing_changes_no_weight() -> None:
     said, labels = opinions(3, 3, glyphs=60)
     shares = np.where(np.arange(60) < 40, 1.0, 0.0)
-    np.testing.assert_allclose(
-        optimise(said, labels, shares=shares), optimise(said[:, :40], labels[:40]), atol=1e-6
-    )
+    np.testing.assert_allclose(optimise(said, labels, shares=shares), optimise(said[:, :40], labels[:40]), atol=1e-6)
 
 
 def test_weights_need_a_glyph() -> None:

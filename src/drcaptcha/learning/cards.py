@@ -17,15 +17,16 @@ from drcaptcha.learning.models import Evaluation, Network
 from handwriting import metrics
 
 PREPROCESSING = (
-    "uint8 glyphs (n, 28, 28), bright ink (255) on a dark ground (0). As in EMNIST (Cohen et al. 2017): the character is "
-    "cropped, blurred with a Gaussian of sigma 1 at 128 by 128, padded by 2 pixels to a square, its aspect kept and its "
-    "middle in the middle, and scaled to 28 by 28 with a bicubic filter. The network itself divides by 255."
+    "uint8 glyphs (n, 28, 28), bright ink (255) on a dark ground (0). As in EMNIST (Cohen et al. 2017): a scan of 128 by "
+    "128 pixels is blurred with a Gaussian of sigma 1, cropped to the character, which is put into the middle of a square "
+    "with its aspect kept and 2 pixels around it, and scaled to 28 by 28 with a bicubic filter. The network itself "
+    "divides by 255."
 )
 LICENCE = (
     "The network was made from the data sets named here: their terms go with it, and you, who trained it, say on what "
     "terms you pass it on. DrCaptcha itself is under the MIT licence."
 )
-SNIPPET = '''\
+SNIPPET = """\
 import json
 
 import numpy as np
@@ -41,7 +42,7 @@ probabilities = probabilities ** (1 / card["temperature"])  # So that they tell 
 probabilities /= probabilities.sum(axis=1, keepdims=True)
 best = int(probabilities[0].argmax())
 print(card["classes"][best], f"{probabilities[0, best]:.1%}")
-'''
+"""
 
 
 def export(network: Network, folder: Path) -> list[Path]:
@@ -159,8 +160,9 @@ def _readme(card: dict[str, Any]) -> str:
     lines = [
         f"# {card['name']}",
         "",
-        f"Names the handwritten character in a 28 by 28 picture. {card['parameters']:,} parameters, {len(card['classes'])} "
-        f"classes: `{''.join(card['classes'])}`. Files: {', '.join(card['files'])}; `{card['serves']}` is the one that serves.",
+        f"Names the handwritten character in a 28 by 28 picture. {card['parameters']:,} parameters, "
+        f"{len(card['classes'])} classes: `{''.join(card['classes'])}`. Files: {', '.join(card['files'])}; "
+        f"`{card['serves']}` is the one that serves.",
         "",
         "```python",
         SNIPPET.rstrip(),

@@ -40,9 +40,7 @@ def _misses(said: NDArray[np.floating], test: Test) -> list[judgement.Miss]:
     sure = np.where(guessed == labels, -1, said.max(axis=1))
     worst = [place for place in np.argsort(-sure, kind="stable")[: judgement.SHOWN] if sure[place] >= 0]
     return [
-        judgement.Miss(
-            test.examples.glyphs[place], classes[labels[place]], classes[guessed[place]], float(sure[place])
-        )
+        judgement.Miss(test.examples.glyphs[place], classes[labels[place]], classes[guessed[place]], float(sure[place]))
         for place in worst
     ]
 

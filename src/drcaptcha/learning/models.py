@@ -145,9 +145,7 @@ class Evaluation(models.Model):
     It can serve as it was judged, also after its ensemble was changed. Figures are None where it is older than they.
     """
 
-    ensemble = models.ForeignKey(
-        Ensemble, null=True, blank=True, on_delete=models.CASCADE, related_name="evaluations"
-    )
+    ensemble = models.ForeignKey(Ensemble, null=True, blank=True, on_delete=models.CASCADE, related_name="evaluations")
     network = models.ForeignKey(Network, null=True, blank=True, on_delete=models.CASCADE, related_name="evaluations")
     created = models.DateTimeField()
     weights = models.JSONField(help_text="Weight by network id, as evaluated.")
@@ -170,7 +168,9 @@ class Evaluation(models.Model):
     ece = models.FloatField(
         null=True, blank=True, help_text="Expected calibration error over 15 bins of as many glyphs each."
     )
-    confusion = models.JSONField(default=list, blank=True, help_text="Counts; the row is the label, the column its guess.")
+    confusion = models.JSONField(
+        default=list, blank=True, help_text="Counts; the row is the label, the column its guess."
+    )
     said = models.BinaryField(default=b"", help_text="The class guessed for each test glyph, a byte each, by digest.")
     right = models.BinaryField(default=b"", help_text="Whether that was right, a bit each.")
     seconds = models.FloatField()
@@ -204,7 +204,7 @@ class Evaluation(models.Model):
 
 
 class Promotion(models.Model):
-    """An evaluated ensemble was made the one that serves. The latest whose evaluation is still there is the champion."""
+    """An ensemble was made the one that serves. The latest whose evaluation is still there is the champion."""
 
     evaluation = models.ForeignKey(Evaluation, null=True, on_delete=models.SET_NULL, related_name="promotions")
     name = models.CharField(max_length=100, help_text="Of the ensemble, which may be gone.")

@@ -78,9 +78,7 @@ def contest(challenger: Evaluation, test: judging.Test, *, now: datetime) -> Pro
     return promote(challenger, reason=reason, p_value=found.p_value, now=now)
 
 
-def promote(
-    judged: Evaluation, *, reason: str, now: datetime, by: str = "", p_value: float | None = None
-) -> Promotion:
+def promote(judged: Evaluation, *, reason: str, now: datetime, by: str = "", p_value: float | None = None) -> Promotion:
     """Let an ensemble serve as it was judged, from this moment on.
 
     Its opinion of the glyphs without a label is the caller's to ask for (``opinions.score``), since that takes long.
@@ -128,9 +126,7 @@ def _up_to_date(holder: Promotion, test: judging.Test, now: datetime) -> Evaluat
     assert champion is not None, "a promotion without an evaluation holds nothing"  # noqa: S101
     if champion.test_hash == test.fingerprint:
         return Evaluation.objects.get(pk=champion.pk)
-    again = Evaluation(
-        ensemble=champion.ensemble, created=now, **{name: getattr(champion, name) for name in _FROZEN}
-    )
+    again = Evaluation(ensemble=champion.ensemble, created=now, **{name: getattr(champion, name) for name in _FROZEN})
     judging.judge(again, test)
     _renew(holder, again)
     return again

@@ -87,7 +87,7 @@ def champion() -> Evaluation | None:
     Read from the database each time, so that every process notices a promotion at once.
     """
     promotion = promotions().first()
-    return promotion and promotion.evaluation
+    return None if promotion is None else promotion.evaluation
 
 
 def promotions() -> QuerySet[Promotion]:

@@ -125,9 +125,7 @@ def _same(before: Opinions, wanted: Labels) -> bool:
 def _store(network: Network, opinions: Opinions) -> None:
     """Store the file under a new name, so that whoever has read the old one notices."""
     former = network.validation.name
-    network.validation.save(
-        f"validation-{secrets.token_hex(4)}.npz", ContentFile(opinions.to_bytes()), save=False
-    )
+    network.validation.save(f"validation-{secrets.token_hex(4)}.npz", ContentFile(opinions.to_bytes()), save=False)
     Network.objects.filter(pk=network.pk).update(validation=network.validation.name)
     if former:
         network.validation.storage.delete(former)

@@ -25,7 +25,7 @@ SHOWN = 50
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of glyphs: how sure the recogniser was ``(n,)``, the share that is right, and its 95 % interval ``(n, 2)``."""
+    """Bins of glyphs: how sure it was ``(n,)``, the share that is right, and its 95 % interval ``(n, 2)``."""
 
     confidence: npt.NDArray[np.float64]
     accuracy: npt.NDArray[np.float64]
@@ -83,14 +83,14 @@ def reliability(found: Reliability) -> bytes:
     figure = sheet(6.4, 5.2)
     axes = figure.add_axes((0.11, 0.11, 0.84, 0.77))
     plain(axes, f"How sure, and how often right   ECE {found.error:.2%}", "how sure it is")
-    low, high = _logit(0.1), _logit(0.9995)
+    low, high = _logit(np.array([0.1, 0.9995])).tolist()
     axes.plot([low, high], [low, high], color=TRAINING, linewidth=1.2, linestyle=(0, (4, 3)))
     across, up = _logit(found.confidence), _logit(found.accuracy)
     reach = np.abs(_logit(found.interval) - up[:, None]).T
     axes.errorbar(across, up, yerr=reach, fmt="none", ecolor=RULE, elinewidth=3)
     axes.plot(across, up, color=VALIDATION, linewidth=1.6, marker="o", markersize=5)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(FixedLocator([_logit(tick) for tick in TICKS]))
+        axis.set_major_locator(FixedLocator(_logit(np.array(TICKS)).tolist()))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 / (1 + np.exp(-value)):.3g}%"))
     axes.set_xlim(low, high)
@@ -99,7 +99,8 @@ def reliability(found: Reliability) -> bytes:
     axes.text(
         high - 0.1,
         low + 0.25,
-        f"{len(across)} bins of as many test glyphs each.\nBelow the dashed line it is right less often than it thinks.",
+        f"{len(across)} bins of as many test glyphs each.\n"
+        "Below the dashed line it is right less often than it thinks.",
         fontsize=8.5,
         color=FAINT,
         ha="right",
@@ -138,8 +139,15 @@ def growth(marks: Sequence[Mark]) -> bytes:
         axes.plot(labels[-1], accuracy[-1], color=VALIDATION, marker="o", markersize=7, zorder=4)
         text = f"{marks[-1].day}: {accuracy[-1]:.1%}"
         left = labels[-1] > (min(labels) + max(labels)) / 2 or len(marks) == 1
-        place = {"xytext": (-9 if left else 9, 9), "ha": "right" if left else "left"}
-        axes.annotate(text, (labels[-1], accuracy[-1]), textcoords="offset points", color=VALIDATION, fontsize=9.5, **place)
+        axes.annotate(
+            text,
+            (labels[-1], accuracy[-1]),
+            xytext=(-9 if left else 9, 9),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            color=VALIDATION,
+            fontsize=9.5,
+        )
     axes.yaxis.set_major_formatter(PERCENT)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
     axes.margins(x=0.08, y=0.25)
@@ -160,7 +168,7 @@ def _draw_miss(axes: Axes, miss: Miss) -> None:
     axes.set_xlabel(f"{miss.label} → {miss.said}  {miss.probability:.0%}", fontsize=8.5, color=INK, labelpad=3)
 
 
-def _logit(share: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _logit(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     kept = np.clip(share, 0.02, 0.9995)
     spread: npt.NDArray[np.float64] = np.log(kept / (1 - kept))
     return spread

@@ -5,25 +5,28 @@ Each function returns the bytes of a PNG. Figures are built without pyplot, so t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from torch import Tensor, nn
 
-from handwriting.networks.architectures import Network, parameter_count
-from handwriting.networks.paper import FAINT, INK, PAPER, PERCENT, RULE, TRAINING, VALIDATION, plain, png, sheet
+from handwriting.networks.architectures import Network, Shortcut, parameter_count
+from handwriting.networks.paper import FAINT, INK, PAPER, PERCENT, TRAINING, VALIDATION, plain, png, sheet
 from handwriting.networks.training import Epoch
 
-FAMILY = {"Convolution": "#dbeafe", "Dense": "#fde8d7", "Pool": "#e2f3e5", "Flatten": "#eef0f4", "Dropout": "#eef0f4"}
+FAMILY = {
+    "Convolution": "#dbeafe",
+    "Residual": "#cfdcf7",
+    "Dense": "#fde8d7",
+    "Pool": "#e2f3e5",
+    "Flatten": "#eef0f4",
+    "Dropout": "#eef0f4",
+}
 WIDTH = 6.8
 """Of the drawing of an architecture, in inches."""
 
@@ -207,7 +210,7 @@ def _draw_block(axes: Axes, block: Block, top: float, *, last: bool) -> None:
 
 def _block(stage: nn.Module, features: Tensor) -> Block:
     parts = [part for part in stage.modules() if not list(part.children())]
-    title, details = "", []
+    title, details = "Residual" if isinstance(stage, Shortcut) else "", []
     for part in parts:
         name, detail = _words(part)
         title = title or name

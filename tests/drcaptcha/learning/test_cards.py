@@ -27,8 +27,12 @@ def test_the_snippet_of_the_card_runs_outside_the_product(ensemble: Ensemble, tm
     call_command("exportnetwork", network.pk, tmp_path / "out", stdout=StringIO())
     readme = (tmp_path / "out/README.md").read_text()
     snippet = readme.split("```python\n")[1].split("```")[0]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DJANGO", "DRC"))}
-    program = snippet + "\nimport sys\nprint(sorted({'drcaptcha', 'handwriting', 'torch', 'django'} & set(sys.modules)))\n"
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DJANGO", "DRC"))
+    }
+    program = (
+        snippet + "\nimport sys\nprint(sorted({'drcaptcha', 'handwriting', 'torch', 'django'} & set(sys.modules)))\n"
+    )
     run = subprocess.run(
         [sys.executable, "-I", "-c", program],
         cwd=tmp_path / "out",
@@ -49,7 +53,11 @@ def test_the_card_tells_where_it_came_from(ensemble: Ensemble, tmp_path: Path) -
     network = ensemble.networks.first()
     out = StringIO()
     call_command("exportnetwork", network.pk, tmp_path / "out", "--json", stdout=out)
-    assert [Path(path).name for path in json.loads(out.getvalue())["files"]] == ["network.onnx", "card.json", "README.md"]
+    assert [Path(path).name for path in json.loads(out.getvalue())["files"]] == [
+        "network.onnx",
+        "card.json",
+        "README.md",
+    ]
     card = json.loads((tmp_path / "out/card.json").read_text())
     judged = network.evaluations.get()
     assert "".join(card["classes"]) == network.classes

@@ -128,6 +128,17 @@ def test_train_says_what_is_missing() -> None:
         call_command("train", "--networks=resnet")
 
 
+@pytest.mark.usefixtures("material")
+def test_train_ends_after_so_many_steps_or_minutes(capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--steps=7", "--minutes=0.005"):
+        call_command("train", "--networks=slim", option, "--balance=0.25", "--batch-size=16", "--json")
+    assert "left" in capsys.readouterr().err
+    steps, minutes = Network.objects.order_by("pk")
+    assert (steps.history["steps"], steps.history["balance"], minutes.history["minutes"]) == (7, 0.25, 0.005)
+    with pytest.raises(CommandError, match="not allowed with"):
+        call_command("train", "--steps=7", "--minutes=1")
+
+
 def test_train_says_how_to_get_torch(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['torch'] = None;"
@@ -141,12 +152,10 @@ def test_train_says_how_to_get_torch(tmp_path: Path) -> None:
     assert "Traceback" not in run.stderr
 
 
-def test_ctrl_c_before_the_first_network_says_that_nothing_was_kept(
-    material: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_before_the_first_network_says_how_to_go_on(material: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train.Bars, "show", stop)
-    with pytest.raises(CommandError, match="nothing was kept"):
+    with pytest.raises(CommandError, match="The same command goes on"):
         call_command("train")

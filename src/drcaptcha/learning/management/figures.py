@@ -85,9 +85,7 @@ def report(ensemble: Ensemble, *, as_json: bool) -> str:
             for member in members
         ]
         serves = evaluation == registry.champion()
-        return json.dumps(
-            {"ensemble": ensemble.pk, **figures_of(evaluation), "serves": serves, "networks": networks}
-        )
+        return json.dumps({"ensemble": ensemble.pk, **figures_of(evaluation), "serves": serves, "networks": networks})
     lines = [f"Ensemble {ensemble.pk} ({ensemble}): {evaluation} test glyphs right.", *_more(evaluation)]
     lines += [
         f"  network {member.network.pk}, {member.network.architecture}: {member.network.accuracy:.2%} "
@@ -102,7 +100,7 @@ def _more(judged: Evaluation) -> list[str]:
     return [
         f"  95 % interval {share.low:.2%} to {share.high:.2%}, with look-alikes folded {judged.folded:.2%}, "
         f"top 3 {judged.top3:.2%}, macro-F1 {judged.macro_f1:.2%}",
-        f"  log-loss {judged.log_loss:.4f}, Brier {judged.brier:.4f}, ECE {judged.ece:.2%}; pooled by {judged.pooling}, "
-        f"correction {judged.correction:g}, temperature {judged.temperature:.3f}",
+        f"  log-loss {judged.log_loss:.4f}, Brier {judged.brier:.4f}, ECE {judged.ece:.2%}; "
+        f"pooled by {judged.pooling}, correction {judged.correction:g}, temperature {judged.temperature:.3f}",
         "  It serves." if judged == registry.champion() else "  It does not serve.",
     ]

@@ -34,6 +34,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"one": sides[0], "other": sides[1], **figures}))
             return
         for row, alone in zip(judged, (duel.first, duel.second), strict=True):
-            self.stdout.write(f"Ensemble {row.ensemble_id} ({row.ensemble}): {row}, {alone:,} that the other has wrong.")
+            self.stdout.write(
+                f"Ensemble {row.ensemble_id} ({row.ensemble}): {row}, {alone:,} that the other has wrong."
+            )
         verdict = "They differ" if found.significant else "Chance alone may explain the difference"
         self.stdout.write(f"{verdict}: p = {duel.p_value:.3g} (McNemar's exact test).")

@@ -15,7 +15,9 @@ from drcaptcha.learning.management.figures import find_ensemble, judgement_of
 class Command(BaseCommand):
     """``promoteensemble ID``, or ``promoteensemble --former``."""
 
-    help = "Let an ensemble serve as it was last judged, or let the former one serve again; score the unlabelled glyphs."
+    help = (
+        "Let an ensemble serve as it was last judged, or let the former one serve again; score the unlabelled glyphs."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
