@@ -7,6 +7,7 @@ from scipy import stats
 from handwriting.metrics import (
     accuracy,
     brier,
+    clustered,
     confirmed,
     confusion,
     log_loss,
@@ -165,3 +166,16 @@ def test_mcnemars_test_is_the_exact_binomial_one(pairs: list[tuple[bool, bool]])
 def test_it_compares_the_same_glyphs_only() -> None:
     with pytest.raises(ValueError, match="can't be compared"):
         mcnemar(np.ones(2, bool), np.ones(3, bool))
+
+
+@given(st.integers(2, 9), st.integers(0, 1000))
+def test_an_order_by_confusions_holds_every_class_once(classes: int, seed: int) -> None:
+    counts = np.random.default_rng(seed).integers(0, 9, (classes, classes))
+    assert sorted(clustered(counts)) == list(range(classes))
+
+
+def test_classes_that_are_confused_come_together_and_others_keep_their_order() -> None:
+    counts = np.diag([100] * 6)
+    counts[0, 4] = counts[4, 0] = 20
+    counts[2, 5] = 9
+    assert clustered(counts) == [0, 4, 1, 2, 5, 3]

@@ -19,11 +19,11 @@ BATCH = 2_000
 def score(
     judged: Evaluation, *, now: datetime, missing: bool = False, progress: Callable[[float], object] = lambda _: None
 ) -> int:
-    """Store what an ensemble, as it was judged, thinks of every glyph that it never learned and whose label was not given.
+    """Store what an ensemble, as it was judged, thinks of every glyph that it never learned and that was not labelled.
 
-    Their classes are as unequal as those that it learned, so no correction for that is made. With ``missing`` only
-    those are scored that have no prior yet. A glyph that a member has learned keeps the prior that an earlier ensemble
-    gave it. Returns the number of glyphs scored.
+    No label was given, that is: those that votes gave are of interest too. The classes of such glyphs are as unequal as
+    those that it learned, so no correction for that is made. With ``missing`` only those are scored that have no prior
+    yet. A glyph that a member has learned keeps the prior that an earlier ensemble gave it. Returns the number scored.
 
     Raises:
         NotPossible: the files of the ensemble can't be read.
