@@ -76,5 +76,5 @@ def _checked(members: Sequence[tuple[int, float]], pooling: str, correction: flo
     try:
         Ensemble.check_members([(networks[key], weight) for key, weight in members])
     except ValidationError as fault:
-        raise BadRequest(fault.message) from fault
+        raise BadRequest(str(fault.message)) from fault
     return [networks[key] for key, _ in members]

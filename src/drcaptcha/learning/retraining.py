@@ -71,7 +71,8 @@ class Policy:
 
 def new_labels() -> int:
     """Return how many labelled training glyphs there are more than when networks were last trained."""
-    return max(0, _labelled() - (_last().known_labels if _last() else 0))
+    last = _last()
+    return max(0, _labelled() - (0 if last is None else last.known_labels))
 
 
 def is_due(policy: Policy, *, now: datetime) -> bool:

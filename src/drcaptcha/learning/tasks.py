@@ -47,9 +47,8 @@ def queue_optimisation(ensemble: Ensemble, pooling: str = "auto") -> Run:
 def queue_opinions(promotion: Promotion) -> Run:
     """Queue the scoring of all glyphs without a given label by an ensemble that was just promoted."""
     judged = promotion.evaluation
-    run = Run.objects.create(
-        kind="opinions", ensemble=judged and judged.ensemble, options={"evaluation": judged and judged.pk}
-    )
+    ensemble = None if judged is None else judged.ensemble
+    run = Run.objects.create(kind="opinions", ensemble=ensemble, options={"evaluation": promotion.evaluation_id})
     form_opinions.enqueue(run.pk)
     return run
 

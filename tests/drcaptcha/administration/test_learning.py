@@ -27,6 +27,8 @@ def members_form(*rows: tuple[Network, object], ensemble: Ensemble | None = None
     known = {member.network_id: member.pk for member in ensemble.memberships.all()} if ensemble else {}
     data: dict[str, object] = {
         "name": ensemble.name if ensemble else "By hand",
+        "pooling": "probability",
+        "correction": 0,
         "memberships-TOTAL_FORMS": len(rows),
         "memberships-INITIAL_FORMS": len(known),
         "evaluations-TOTAL_FORMS": 0,
@@ -108,6 +110,15 @@ def test_a_new_name_alone_costs_no_evaluation(owner: Client, make_ensemble: Call
     ensemble.refresh_from_db()
     assert ensemble.name == "Second light"
     assert not Run.objects.exists()
+
+
+def test_another_pooling_is_judged_too(owner: Client, make_ensemble: Callable[..., Ensemble]) -> None:
+    ensemble = make_ensemble(1)
+    data = members_form((ensemble.networks.get(), 1.0), ensemble=ensemble, pooling="logarithm")
+    owner.post(page_of(ensemble), data)
+    ensemble.refresh_from_db()
+    assert ensemble.pooling == "logarithm"
+    assert ensemble.runs.get().kind == "evaluation"
 
 
 def test_a_member_can_be_removed(owner: Client, make_ensemble: Callable[..., Ensemble]) -> None:

@@ -3,7 +3,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from handwriting.networks import pictures
+from handwriting.networks import paper, pictures
 from handwriting.networks.architectures import ARCHITECTURES, parameter_count
 from handwriting.networks.training import Epoch
 
@@ -24,7 +24,7 @@ def test_the_drawing_shows_every_stage_and_every_weight(name: str) -> None:
     blocks = pictures.blocks(network)
     assert sum(block.parameters for block in blocks) == parameter_count(network)
     assert blocks[-1].shape == (47,)
-    assert opened(pictures.architecture(name, network)).width == round(pictures.WIDTH * pictures.RESOLUTION)
+    assert opened(pictures.architecture(name, network)).width == round(pictures.WIDTH * paper.RESOLUTION)
 
 
 def test_a_stage_is_described_in_words() -> None:
