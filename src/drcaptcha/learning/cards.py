@@ -19,8 +19,8 @@ from handwriting import metrics
 PREPROCESSING = (
     "uint8 glyphs (n, 28, 28), bright ink (255) on a dark ground (0). As in EMNIST (Cohen et al. 2017): a scan of "
     "128 by 128 pixels is blurred with a Gaussian of sigma 1 and cropped to the character. That is put into the "
-    "middle of a square, with its aspect kept and 2 pixels around it, and scaled to 28 by 28 with a bicubic filter. The "
-    "network itself divides by 255."
+    "middle of a square, with its aspect kept and 2 pixels around it, and scaled to 28 by 28 with a bicubic filter. "
+    "The network itself divides by 255."
 )
 LICENCE = (
     "The network was made from the data sets named here: their terms go with it, and you, who trained it, say on what "
