@@ -1,8 +1,12 @@
+from base64 import b64encode
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from django.test import Client
+from PIL import Image
 from pytest_django import Settings
 
 from drcaptcha.errors import NotPossible, NotReady
@@ -57,6 +61,15 @@ def test_lost_files_are_not_told_to_visitors(ensemble: Ensemble) -> None:
     with pytest.raises(NotReady) as fault:
         registry.predict(Glyph(picture=bytes(784)).array)
     assert "networks/" not in fault.value.message
+
+
+def test_the_api_names_who_says_so(ensemble: Ensemble, client: Client) -> None:
+    file = BytesIO()
+    Image.fromarray(255 - Glyph.objects.filter(split=Split.TEST)[0].array).save(file, "PNG")
+    image = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+    answer = client.post("/api/v1/predictions", {"image": image}, content_type="application/json").json()
+    assert answer["ensemble"] == {"id": ensemble.pk, "name": "bars", "evaluation": ensemble.evaluation.pk}
+    assert len(answer["guesses"]) >= 3
 
 
 def test_a_network_is_loaded_once(ensemble: Ensemble) -> None:
