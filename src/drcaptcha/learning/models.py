@@ -191,6 +191,11 @@ class Evaluation(models.Model):
         return f"{self.accuracy:.2%} of {self.test_size:,}"
 
     @property
+    def subject(self) -> "Ensemble | Network | None":
+        """The ensemble or the network that was judged."""
+        return self.ensemble or self.network
+
+    @property
     def share(self) -> metrics.Share:
         """The accuracy with its 95 % interval."""
         return metrics.share(round(self.accuracy * self.test_size), self.test_size)

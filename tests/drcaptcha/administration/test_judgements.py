@@ -105,7 +105,7 @@ def test_two_are_compared_side_by_side(reader: Client, judge: Callable[..., Eval
     page = reader.get(compare(one, other)).content.decode()
     assert "They differ" in page
     assert "0.0039" in page  # 2 / 2 ** 9
-    assert "9 glyphs only the first had right" in page
+    assert "Only First had 9 glyphs right, only Second 0, of 12" in page
     assert reverse("admin:glyphs_glyph_change", args=[tests[-1].pk]) in page
     assert f"{tests[-1].label}: {tests[-1].label}, 0" in page
     assert "Chance alone" in reader.get(compare(one, judge("Third", 2))).content.decode()

@@ -79,7 +79,7 @@ class EvaluationAdmin(Log[Evaluation]):
             raise PermissionDenied
         sides = [get_object_or_404(Evaluation, pk=_number(request.GET.get(name))) for name in ("one", "other")]
         shown: dict[str, Any] = {"title": "Two ensembles side by side", "opts": self.opts, "sides": sides}
-        shown["names"] = [link(side.ensemble or side, side.ensemble or side.network) for side in sides]
+        shown["names"] = [link(side, side.subject) for side in sides]
         rows = [cells.rows_of(side) for side in sides]
         values = [{name: value for name, value, _ in side} for side in rows]
         shown["rows"] = [(name, *(side.get(name, "–") for side in values)) for name, _, _ in max(rows, key=len)]
@@ -88,7 +88,7 @@ class EvaluationAdmin(Log[Evaluation]):
             shown |= {"found": found, **_differences(found)}
         except DrCaptchaError as fault:
             shown["fault"] = fault.message
-        shown["pictures"] = [cells.pictures(side) for side in sides]
+        shown["pictures"] = [{"name": side.subject, "shown": cells.pictures(side)} for side in sides]
         return render(request, "administration/compare.html", {**self.admin_site.each_context(request), **shown})
 
     def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -120,7 +120,7 @@ class EvaluationAdmin(Log[Evaluation]):
     @admin.display(description="of")
     def judged(self, evaluation: Evaluation) -> SafeString:
         """Link to what was judged."""
-        row = evaluation.ensemble or evaluation.network
+        row = evaluation.subject
         return link(row, row) if row else format_html("")
 
     @admin.display(description="serves")
@@ -280,8 +280,8 @@ def _differing(found: promoting.Comparison, names: str) -> list[dict[str, Any]]:
     right = [promoting.right(side) for side in (found.one, found.other)]
     shown = []
     for title, wanted in (
-        ("Only the first is right", right[0] & ~right[1]),
-        ("Only the second is right", right[1] & ~right[0]),
+        (f"Only {found.one.subject} is right", right[0] & ~right[1]),
+        (f"Only {found.other.subject} is right", right[1] & ~right[0]),
     ):
         places = np.flatnonzero(wanted)[:DIFFERENCES]
         glyphs = Glyph.objects.in_bulk(keys[places].tolist())

@@ -102,6 +102,7 @@ function show(found) {
 }
 
 function start() {
+  document.querySelector("#memberships-group")?.append(box); // Beside the weights that it speaks of.
   box.hidden = false;
   form.addEventListener("input", (event) => {
     if (event.target.type !== "range") ask();
