@@ -43,7 +43,7 @@ class PromotionForm(forms.Form):
 class EvaluationAdmin(Log[Evaluation]):
     """What an ensemble or a network was worth at one time. They are reached from there."""
 
-    list_display = ("judged", "accuracy_share", "calibration", "test_glyphs", "created")
+    list_display = ("name", "judged", "accuracy_share", "calibration", "test_glyphs", "created")
     list_filter = ("pooling",)
     fieldsets = (
         (None, {"fields": (("judged", "serving", "created"), "figures", "comparison", "lineage")}),
@@ -116,6 +116,11 @@ class EvaluationAdmin(Log[Evaluation]):
                 request, format_html("{} serves. It scores the glyphs: {}.", promotion.name, link(run, run))
             )
         return HttpResponseRedirect(reverse("admin:learning_promotion_changelist"))
+
+    @admin.display(description="evaluation", ordering="pk")
+    def name(self, evaluation: Evaluation) -> str:
+        """Return the number by which predictions name it."""
+        return f"#{evaluation.pk}"
 
     @admin.display(description="of")
     def judged(self, evaluation: Evaluation) -> SafeString:

@@ -61,6 +61,7 @@ class RunAdmin(Work[Run]):
     list_display = ("name", "standing", "advance", "result", "created", "updated")
     list_filter = ("kind", "state")
     list_select_related = ("ensemble",)
+    list_before_template = "administration/policy.html"
     fieldsets = (
         (None, {"fields": ("advance", ("name", "standing", "result"), ("created", "updated"))}),
         ("Options", {"fields": ("asked",)}),
@@ -72,9 +73,8 @@ class RunAdmin(Work[Run]):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Tell above the list when networks are trained without being asked."""
         policy = retraining.Policy.current()
-        news = f"; {retraining.new_labels():,} new since the last training" if policy.labels else ""
-        title = {"subtitle": f"Trained {policy}{news}"}
-        return super().changelist_view(request, title | (extra_context or {}))
+        shown = {"policy": policy, "new_labels": retraining.new_labels() if policy.labels else None}
+        return super().changelist_view(request, shown | (extra_context or {}))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
