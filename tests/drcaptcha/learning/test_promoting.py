@@ -1,10 +1,12 @@
 """Who serves: a champion gives way to whoever is significantly better, or to whom an administrator says."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from importlib import import_module
 
 import numpy as np
 import pytest
+from django.apps import apps
 from pytest_django import Settings
 
 from drcaptcha.errors import NotPossible
@@ -156,3 +158,18 @@ def test_only_the_alphabet_in_use_can_serve(
     settings.DRCAPTCHA_ALPHABET = "byclass"
     with pytest.raises(NotPossible, match="byclass"):
         promoting.promote(judged, reason="tried", now=now)
+
+
+def test_the_one_that_served_before_promotions_were_kept_is_champion(
+    challenge: Callable[..., Evaluation], now: datetime
+) -> None:
+    """The best of those that were judged on as many glyphs as the last, which is how it was chosen then."""
+    best, larger, last = (challenge(name=name) for name in ("best", "judged on more", "last"))
+    figures = {best: (0.9, 60), larger: (0.99, 90), last: (0.8, 60)}
+    for hours, (judged, (accuracy, size)) in enumerate(figures.items(), start=1):
+        created = now + timedelta(hours=hours)
+        Evaluation.objects.filter(pk=judged.pk).update(accuracy=accuracy, test_size=size, created=created)
+    Evaluation.objects.filter(ensemble__name="bars").update(accuracy=0.5)
+    Promotion.objects.all().delete()
+    import_module("drcaptcha.learning.migrations.0004_champion").crown(apps, None)
+    assert Promotion.objects.get().evaluation == best == registry.champion()
