@@ -28,7 +28,7 @@ from importing import MANAGE
 
 CROWDS = ("honest", "liars10", "colluders10", "bots10", "ambiguous", "colluders30", "mixed40", "onetime")
 RULES = ("ours", "first", "agree3", "recaptcha", "dominance3", "majority")
-THRESHOLDS = ((0.9999, 3), (0.97, 2))
+THRESHOLDS = ((0.999, 3), (0.9999, 3))
 """Posterior and sources, beside the defaults, for the curve of accuracy against votes."""
 
 ASTRAY = {

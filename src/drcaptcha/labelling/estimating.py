@@ -1,7 +1,10 @@
 """Looking back over the whole log: honesty and reading are estimated anew, and every label follows."""
 
+import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,22 +13,26 @@ import numpy as np
 from django.db import connections, transaction
 from django.db.models import Max, Min
 
-from drcaptcha.labelling.deciding import changed, decide, note_drift
+from drcaptcha.labelling.deciding import as_read, changed, decide, drifted, note_drift, write_moves
 from drcaptcha.labelling.log import (
+    CREATED,
+    Facts,
     Floats,
     Ints,
     VoteLog,
+    before_votes,
+    counting,
     current_reading,
     raw,
-    read_all_known,
-    read_votes,
+    read_facts,
+    read_log,
     seconds,
     trusted_anew,
 )
-from drcaptcha.labelling.models import Estimate, Miss, Source, Vote
-from drcaptcha.labelling.weighing import weigh_votes
+from drcaptcha.labelling.models import Decision, Estimate, Miss, Source, Vote
+from drcaptcha.labelling.weighing import Weighed, weigh_votes
 from handwriting.consensus import honesty
-from handwriting.consensus.estimation import Log, reestimate
+from handwriting.consensus.estimation import Hindsight, Log, reestimate
 
 BATCH = 5_000
 """Glyphs weighed at a time."""
@@ -64,111 +71,194 @@ def estimate(*, now: datetime, progress: Progress = lambda _: None) -> Estimate:
     started = time.perf_counter()
     if Source.objects.filter(honesty=None, votes__isnull=False).exists():
         _reweigh_sources()
-    last_vote, last_miss = _ends()
-    votes = read_votes(until=last_vote)
+    past = _read_past()
+    votes, ends = past.votes, past.ends
     _, reading = current_reading()
-    known = read_all_known(reading, np.unique(votes.glyph))
-    sources, end = _heard_sources()
-    place = np.searchsorted(sources, votes.source)
+    known = before_votes(past.facts, reading)
+    sources = _heard_sources()
+    place = np.searchsorted(sources.key, votes.source)
     log = Log(
         glyph=np.searchsorted(known.key, votes.glyph),
         answer=votes.answer,
         source=place,
         audit=votes.known,
-        weight=honesty.faded(np.ones(len(votes)), end[place] - votes.time),
+        weight=honesty.faded(np.ones(len(votes)), sources.end[place] - votes.time),
     )
-    missed = _missed(sources, end, last_miss)
+    missed = _missed(sources, ends.miss)
     seen = reestimate(log, known.prior, known.level, missed, reading, progress=lambda share: progress(0.8 * share))
-    with transaction.atomic():
-        made = Estimate.objects.create(
-            parameters=seen.reading.to_json(),
-            votes=len(votes),
-            sources=len(sources),
-            last_vote=last_vote,
-            last_miss=last_miss,
-            created=now,
-        )
-        _settle(sources, seen.trust, seen.doubt, end)
-    made.moved = relabel(now=now, votes=votes, progress=lambda share: progress(0.8 + 0.2 * share))
+    del known, log
+    made = Estimate(
+        parameters=seen.reading.to_json(),
+        votes=len(votes),
+        sources=len(sources.key),
+        last_vote=ends.vote,
+        last_miss=ends.miss,
+        created=now,
+    )
+    _settle(made, sources, seen)
+    made.moved = relabel(now=now, past=past, progress=lambda share: progress(0.8 + 0.2 * share))
     made.seconds = time.perf_counter() - started
     made.save(update_fields=["moved", "seconds"])
     return made
 
 
-def _ends() -> tuple[int, int]:
-    """Return the numbers of the last vote and the last miss, when no earlier one is still being written.
+@dataclass(frozen=True)
+class _Ends:
+    """The numbers of the last vote, miss and decision at one moment."""
+
+    vote: int
+    miss: int
+    decision: int
+
+
+@dataclass(frozen=True)
+class Past:
+    """The log of votes that count, by glyph, and what is stored of the glyphs, both as of no earlier than the ends."""
+
+    ends: _Ends
+    votes: VoteLog
+    facts: Facts
+
+
+def _read_past() -> Past:
+    ends = _ends()
+    votes = read_log(until=ends.vote)
+    missed = np.fromiter(Miss.objects.order_by().values_list("glyph", flat=True).distinct(), np.int64)
+    # Sorting takes a tenth of the time of np.unique, and neither twos nor glyphs that are gone do harm here.
+    facts = read_facts(np.sort(np.concatenate([votes.glyph, missed])))
+    votes = counting(votes, facts)
+    heard = (facts.given_label == "") | np.isin(facts.key, votes.glyph) | np.isin(facts.key, missed)
+    return Past(ends, votes, facts if heard.all() else facts[heard])
+
+
+def _ends() -> _Ends:
+    """Return what was last written, when nothing earlier is still being written.
 
     PostgreSQL gives numbers before rows are committed, so writers are waited for; it takes as long as their answers.
     """
+    models = (Vote, Miss, Decision)
     with transaction.atomic():
         if connections[Vote.objects.db].vendor == "postgresql":
             with connections[Vote.objects.db].cursor() as cursor:
-                cursor.execute("LOCK TABLE labelling_vote, labelling_miss IN SHARE MODE")
-        last = [model.objects.aggregate(last=Max("pk"))["last"] or 0 for model in (Vote, Miss)]
-    return last[0], last[1]
+                names = ", ".join(model._meta.db_table for model in models)  # noqa: SLF001
+                cursor.execute(f"LOCK TABLE {names} IN SHARE MODE")
+        return _Ends(*(model.objects.aggregate(last=Max("pk"))["last"] or 0 for model in models))
 
 
-def _heard_sources() -> tuple[Ints, Floats]:
-    """Return the sources of which anything was heard, and when that last was, in seconds since 1970."""
+@dataclass(frozen=True)
+class _Heard:
+    """The sources of which anything was heard: when that last was, as it is stored and in seconds since 1970."""
+
+    key: Ints
+    weighed: Sequence[Any]
+    end: Floats
+
+
+def _heard_sources() -> _Heard:
     rows = raw(Source.objects.exclude(weighed=None).order_by("pk").values_list("pk", "weighed"))
-    return np.array([row[0] for row in rows], np.int64), seconds([row[1] for row in rows])
+    weighed = [row[1] for row in rows]
+    return _Heard(np.array([row[0] for row in rows], np.int64), weighed, seconds(weighed))
 
 
-def _missed(sources: Ints, end: Floats, until: int) -> Floats:
+def _missed(sources: _Heard, until: int) -> Floats:
     """Return the doubt that missed controls raise, by source, as it counts when each was last heard of."""
-    rows = raw(Miss.objects.filter(pk__lte=until).order_by("pk").values_list("source", "created"))
-    place = np.searchsorted(sources, np.array([row[0] for row in rows], np.int64))
-    age = end[place] - seconds([row[1] for row in rows])
-    missed = np.zeros(len(sources))
+    rows = raw(Miss.objects.filter(pk__lte=until).order_by("pk").values_list("source", CREATED))
+    place = np.searchsorted(sources.key, np.array([row[0] for row in rows], np.int64))
+    age = sources.end[place] - seconds([row[1] for row in rows])
+    missed = np.zeros(len(sources.key))
     np.add.at(missed, place, honesty.faded(np.full(len(rows), -honesty.CONTROL_MISSED), age))
     return missed
 
 
-def _settle(sources: Ints, trust: Floats, doubt: Floats, end: Floats) -> None:
-    """Store what was found of each source, as that from which its later votes go on."""
-    with connections[Source.objects.db].cursor() as cursor:
+def _settle(made: Estimate, sources: _Heard, seen: Hindsight) -> None:
+    """Store the estimate, and what was found of each source as that from which its later votes go on.
+
+    What is held of it now is written as if nothing had come since, which ``relabel`` mends where something has.
+    """
+    trust, doubt = seen.trust.tolist(), seen.doubt.tolist()
+    share, mass = seen.percent.tolist(), honesty.mass(seen.trust, seen.doubt, seen.reading.certainty).tolist()
+    moments = sources.weighed
+    rows = list(zip(trust, doubt, moments, trust, doubt, moments, share, mass, sources.key.tolist(), strict=True))
+    with transaction.atomic(), connections[Source.objects.db].cursor() as cursor:
+        made.save()
         cursor.executemany(
-            "UPDATE labelling_source SET settled_trust = %s, settled_doubt = %s, settled = %s WHERE id = %s",
-            list(zip(trust.tolist(), doubt.tolist(), _moments(end), sources.tolist(), strict=True)),
+            "UPDATE labelling_source SET settled_trust = %s, settled_doubt = %s, settled = %s, trust = %s, doubt = %s, "
+            "weighed = %s, honesty = %s, mass = %s WHERE id = %s",
+            rows,
         )
 
 
-def _moments(times: Floats) -> list[Any]:
-    """Return times as the database takes them."""
-    adapt = connections[Source.objects.db].ops.adapt_datetimefield_value
-    return [adapt(datetime.fromtimestamp(one, UTC)) for one in times.tolist()]
-
-
-def relabel(*, now: datetime, votes: VoteLog | None = None, progress: Progress = lambda _: None) -> int:
+def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lambda _: None) -> int:
     """Compute honesty, labels and states anew from the log and the newest estimate; return how many glyphs moved.
 
     Where nothing but the log has changed them, none does. All is weighed as it stood at one moment; a glyph that is to
-    move is held and weighed again, so visitors can go on voting. ``votes`` are the log, where it was read already.
+    move is held, and weighed again if it was heard of since, so visitors can go on voting. ``past`` is what was read
+    already.
     """
-    last_vote, last_miss = _ends()
+    past = past or _read_past()
     _reweigh_sources()
     _, reading = current_reading()
-    votes = read_votes() if votes is None else trusted_anew(votes)
-    missed = np.fromiter(Miss.objects.order_by().values_list("glyph", flat=True).distinct(), np.int64)
-    known = read_all_known(reading, np.union1d(votes.glyph, missed))
-    moved = 0
-    for start in range(0, len(known), BATCH):
+    votes, known = trusted_anew(past.votes), before_votes(past.facts, reading)
+    moved: list[int] = []
+
+    def weighed_from(start: int) -> Weighed:
         some = known[start : start + BATCH]
         first, last = np.searchsorted(votes.glyph, [some.key[0], some.key[-1] + 1])
-        weighed = weigh_votes(some, votes[first:last], reading)
-        moves = changed(weighed)
-        note_drift(weighed, ~moves)
-        moved += _decide(some.key[moves].tolist(), now)
-        progress(min(1, (start + BATCH) / len(known)))
-    # What was heard of in the meantime may have been written over.
-    late = {*Vote.objects.filter(pk__gt=min(last_vote, votes.last)).values_list("glyph", flat=True)}
-    late |= {*Miss.objects.filter(pk__gt=last_miss).values_list("glyph", flat=True)}
-    return moved + _decide(sorted(late), now)
+        return weigh_votes(some, votes[first:last], reading)
+
+    done, cores = 0, os.cpu_count() or 1
+    starts = range(0, len(known), BATCH)
+    with ThreadPoolExecutor(cores) as pool:
+        for first in range(0, len(starts), cores):  # No more at a time, so that memory stays bounded.
+            for weighed in pool.map(weighed_from, starts[first : first + cores]):
+                moves = changed(weighed)
+                _note_drift(weighed, np.flatnonzero(drifted(weighed) & ~moves))
+                moved += _move(weighed, np.flatnonzero(moves), past.ends, now)
+                done += len(weighed.known)
+                progress(done / len(known))
+    late = _late(past.ends, moved)
+    return len(moved) + sum(decide(late[start : start + FEW], now) for start in range(0, len(late), FEW))
 
 
-def _decide(glyphs: Sequence[int], now: datetime) -> int:
-    """Hold and decide on glyphs, a few at a time; return how many moved."""
-    return sum(decide(glyphs[start : start + FEW], now) for start in range(0, len(glyphs), FEW))
+def _note_drift(weighed: Weighed, rows: Ints) -> None:
+    for start in range(0, len(rows), FEW):
+        with transaction.atomic():
+            note_drift(weighed, rows[start : start + FEW])
+
+
+def _move(weighed: Weighed, rows: Ints, ends: _Ends, now: datetime) -> list[int]:
+    """Move the glyphs in these rows but those that were heard of or changed since; return the keys of the moved."""
+    moved = []
+    for start in range(0, len(rows), FEW):
+        with transaction.atomic():
+            still = as_read(weighed.known, rows[start : start + FEW])
+            heard = [*_since(Vote, ends.vote), *_since(Miss, ends.miss)]
+            still = still[~np.isin(weighed.known.key[still], heard)]
+            write_moves(weighed, still, now)
+        moved += weighed.known.key[still].tolist()
+    return moved
+
+
+def _since(model: type[Vote | Miss | Decision], last: int) -> list[int]:
+    return list(model.objects.filter(pk__gt=last).values_list("glyph", flat=True))
+
+
+def _late(ends: _Ends, moved: Sequence[int]) -> list[int]:
+    """Return the glyphs that may have been written over, since visitors or administrators changed them meanwhile.
+
+    Those are the ones heard of after the ends, those whose voters were, and those that others than ``moved`` changed.
+    """
+    _ends()
+    late = {*_since(Vote, ends.vote), *_since(Miss, ends.miss)}
+    changes = Counter(_since(Decision, ends.decision))
+    changes.subtract(moved)
+    late |= {glyph for glyph, count in changes.items() if count > 0}
+    voters = Vote.objects.filter(pk__gt=ends.vote).values_list("source", flat=True)
+    missers = Miss.objects.filter(pk__gt=ends.miss).values_list("source", flat=True)
+    for sources in (voters, missers):
+        late |= {*Vote.objects.filter(source__in=sources).values_list("glyph", flat=True)}
+        late |= {*Miss.objects.filter(source__in=sources, alone=True).values_list("glyph", flat=True)}
+    return sorted(late)
 
 
 @dataclass(frozen=True)
@@ -186,8 +276,8 @@ def _evidence(after: Estimate | None, sources: Sequence[int] | None) -> _Evidenc
     misses = Miss.objects.filter(pk__gt=after.last_miss if after else 0)
     if sources is not None:
         votes, misses = votes.filter(source__in=sources), misses.filter(source__in=sources)
-    said = raw(votes.order_by("pk").values_list("source", "evidence", "created"))
-    missed = raw(misses.order_by("pk").values_list("source", "created"))
+    said = raw(votes.order_by("pk").values_list("source", "evidence", CREATED))
+    missed = raw(misses.order_by("pk").values_list("source", CREATED))
     return _Evidence(
         np.array([row[0] for row in said] + [row[0] for row in missed], np.int64),
         np.array([row[1] for row in said] + [honesty.CONTROL_MISSED] * len(missed), np.float64),
@@ -249,6 +339,12 @@ def _differing(newest: Estimate | None, sources: Sequence[int] | None) -> list[t
 
 
 _WEIGHED = ("trust", "doubt", "honesty", "mass")
+
+
+def _moments(times: Floats) -> list[Any]:
+    """Return times as the database takes them."""
+    adapt = connections[Source.objects.db].ops.adapt_datetimefield_value
+    return [adapt(datetime.fromtimestamp(one, UTC)) for one in times.tolist()]
 
 
 def _added(settled: Floats, settled_age: Floats, place: Ints, parts: Floats, age: Floats) -> Floats:

@@ -1,15 +1,17 @@
 """The log of votes as arrays, for arithmetic."""
 
-from collections.abc import Collection, Sequence
+import gc
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, TextField
+from django.db.models.functions import Cast
 from numpy.typing import NDArray
 
 from drcaptcha.glyphs.models import Glyph, Split, usable_label
@@ -80,50 +82,80 @@ class VoteLog:
         return VoteLog(*(getattr(self, field.name)[some] for field in fields(self)))
 
 
-def read_votes(glyphs: Collection[int] | None = None, *, until: int | None = None) -> VoteLog:
-    """Return the votes on these glyphs, or the whole log, up to the vote numbered ``until``."""
-    votes = Vote.objects.filter(Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from")))
-    if glyphs is not None:
-        votes = votes.filter(glyph__in=glyphs)
-    if until is not None:
-        votes = votes.filter(pk__lte=until)
-    rows = votes.order_by("glyph", "pk").values_list(
-        "pk", "glyph", "source", "typed", "source__honesty", "source__mass", "known", "evidence", "created"
-    )
-    columns: Sequence[Sequence[Any]] = list(zip(*raw(rows), strict=True)) or [()] * 9
-    key, glyph, source = (np.array(column, np.int64) for column in columns[:3])
-    answer = _indices(np.array(columns[3], "<U1"))
-    _, reading = current_reading()
-    general = round(100 * reading.honesty)
-    share = np.array([general if one is None else one for one in columns[4]], np.int64)
-    evidence = np.array(columns[7], np.float64)
-    log = VoteLog(
-        key,
-        glyph,
-        source,
-        answer,
-        honesty.without(share, np.array(columns[5], np.int64), evidence, reading.certainty),
-        np.array(columns[6], "<U1") != "",
-        evidence,
-        seconds(columns[8]),
-    )
-    if not len(log):
-        return log
-    # Neither what is no character nor a second vote of the same source counts.
-    log = log[log.answer <= len(alphabet())]
-    order = np.lexsort((log.key, log.source, log.glyph))
-    same = (np.diff(log.glyph[order]) == 0) & (np.diff(log.source[order]) == 0)
-    first = np.sort(order[np.concatenate([[True], ~same])[: len(order)]])
-    return log[first]
+def read_votes(glyphs: Collection[int]) -> VoteLog:
+    """Return the votes on these glyphs that count."""
+    votes = Vote.objects.filter(Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from")), glyph__in=glyphs)
+    rows = raw(votes.order_by("pk").values_list(*_VOTE, "source__honesty", "source__mass"))
+    share, mass = np.array([row[-2:] for row in rows], np.float64).reshape(-1, 2).T
+    log = _votes([row[:-2] for row in rows])
+    return _first(_trusted(log, share, mass))
+
+
+def read_log(*, until: int | None = None) -> VoteLog:
+    """Return all votes up to the one numbered ``until`` as they were written, in the order of their numbers.
+
+    ``counting`` picks those that count; the honesty that their sources have now is left to ``trusted_anew``.
+    """
+    votes = Vote.objects.all() if until is None else Vote.objects.filter(pk__lte=until)
+    parts = [_votes(rows) for rows in _blocks(votes, _VOTE)] or [_votes([])]
+    return VoteLog(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(VoteLog)))
+
+
+def counting(votes: VoteLog, facts: "Facts") -> VoteLog:
+    """Return those of the whole log that count, on the glyphs of which the facts are."""
+    if not len(facts):
+        return votes[:0]
+    some = votes[np.argsort(votes.glyph, kind="stable")]
+    place = np.searchsorted(facts.key, some.glyph).clip(max=len(facts) - 1)
+    return _first(some[(facts.key[place] == some.glyph) & (some.time >= facts.since[place])])
 
 
 def trusted_anew(votes: VoteLog) -> VoteLog:
     """Return the same votes with the honesty that their sources have now."""
-    _, reading = current_reading()
-    rows = raw(Source.objects.exclude(honesty=None).order_by("pk").values_list("pk", "honesty", "mass"))
-    key, share, mass = np.array(rows, np.int64).reshape(-1, 3).T
+    rows = raw(Source.objects.order_by("pk").values_list("pk", "honesty", "mass"))
+    key, share, mass = np.array(rows, np.float64).reshape(-1, 3).T
     place = np.searchsorted(key, votes.source)
-    return replace(votes, honesty=honesty.without(share[place], mass[place], votes.evidence, reading.certainty))
+    return _trusted(votes, share[place], mass[place])
+
+
+CREATED = Cast("created", TextField())
+"""As text, which is read in a third of the time that a datetime takes."""
+_VOTE = ("pk", "glyph", "source", "typed", "known", "evidence", CREATED)
+
+
+def _votes(rows: Sequence[tuple[Any, ...]]) -> VoteLog:
+    key, glyph, source, typed, known, evidence, created = list(zip(*rows, strict=True)) or [()] * len(_VOTE)
+    return VoteLog(
+        np.array(key, np.int64),
+        np.array(glyph, np.int64),
+        np.array(source, np.int64),
+        _indices(np.array(typed, "<U1")),
+        np.zeros(len(rows), np.int64),
+        np.array(known, "<U1") != "",
+        np.array(evidence, np.float64),
+        seconds(created),
+    )
+
+
+def _first(votes: VoteLog) -> VoteLog:
+    """Return votes by glyph, without what is no character and all but the first of each source for each glyph.
+
+    Those of one glyph come in the order of their numbers, and remain so.
+    """
+    some = votes[votes.answer <= len(alphabet())]
+    if not len(some):
+        return some
+    pair = some.glyph * (some.source.max() + 1) + some.source
+    some = some[np.sort(np.unique(pair, return_index=True)[1])]
+    return some[np.argsort(some.glyph, kind="stable")]
+
+
+def _trusted(votes: VoteLog, share: Floats, mass: Floats) -> VoteLog:
+    """Return the same votes from sources of this honesty, which is NaN where nothing was heard of them yet."""
+    _, reading = current_reading()
+    known = np.where(np.isnan(share), round(100 * reading.honesty), share).astype(np.int64)
+    honest = honesty.without(known, mass.astype(np.int64), votes.evidence, reading.certainty)
+    return replace(votes, honesty=honest)
 
 
 def raw(rows: Any) -> list[tuple[Any, ...]]:
@@ -137,30 +169,55 @@ def raw(rows: Any) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def _blocks(rows: Any, columns: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
+    """Read rows in the order of their numbers, which is the first column, so many at a time that memory is bounded."""
+    last = 0
+    ordered = rows.order_by("pk").values_list(*columns)
+    while some := _uncollected(ordered.filter(pk__gt=last)[:_BLOCK]):
+        yield some
+        last = some[-1][0]
+
+
+_BLOCK = 50_000
+
+
+def _uncollected(rows: Any) -> list[tuple[Any, ...]]:
+    """Read rows while Python does not look for cycles among them: there are none, and it takes a third of the time."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        return raw(rows)
+    finally:
+        if collected:
+            gc.enable()
+
+
 def _indices(typed: NDArray[np.str_]) -> Ints:
     """Return the index of each typed character in the alphabet; K for "can't read", K + 1 for another."""
-    characters, place = np.unique(typed, return_inverse=True)
-    letters, size = alphabet(), len(alphabet())
-    found = [
-        size if one == CANT_READ else size + 1 if (index := letters.index(one)) is None else index
-        for one in characters.tolist()
-    ]
-    return np.array(found, np.int64)[place] if len(typed) else np.empty(0, np.int64)
+    letters, size, points = alphabet(), len(alphabet()), typed.view(np.uint32)
+    index = np.zeros(int(points.max(initial=0)) + 1, np.int64)
+    for point in np.flatnonzero(np.bincount(points)).tolist():
+        place = size if chr(point) == CANT_READ else letters.index(chr(point))
+        index[point] = size + 1 if place is None else place
+    found: Ints = index[points]
+    return found
 
 
 def seconds(column: Sequence[Any]) -> Floats:
-    """Return times in seconds since 1970: SQLite keeps them as text in UTC, PostgreSQL gives datetimes."""
+    """Return times, as datetimes or as text in UTC, in seconds since 1970."""
     if not column or isinstance(column[0], datetime):
         return np.array([time.timestamp() for time in column], np.float64)
-    return (np.array(column, "datetime64[us]") - EPOCH) / np.timedelta64(1, "s")
+    plain = [text.partition("+")[0] for text in column]  # PostgreSQL writes +00 after them.
+    return (np.array(plain, "datetime64[us]") - EPOCH) / np.timedelta64(1, "s")
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of ``n`` glyphs before their votes, in the order of their keys.
+class Facts:
+    """What is stored of ``n`` glyphs, in the order of their keys.
 
-    ``prior`` ``(n, K)``; ``level`` ``(n,)`` how hard they are; ``given`` ``(n,)`` the class of the given label, or -1;
-    ``ensemble`` ``(n,)`` whose opinion the prior is, or 0. ``exempt`` ``(n,)``: its given label may mean two classes.
+    ``opinion`` ``(n, K)`` is that of an ensemble, even where none has one; ``ensemble`` ``(n,)`` whose it is, or 0;
+    ``level`` ``(n,)`` how hard the glyphs are by it; ``given`` ``(n,)`` the class of the given label, or -1.
+    ``exempt`` ``(n,)``: its given label may mean two classes. Votes count from ``since`` ``(n,)``, seconds since 1970.
     """
 
     key: Ints
@@ -169,120 +226,139 @@ class Known:
     given_label: NDArray[np.str_]
     posterior: Floats
     worth: Floats
-    prior: NDArray[np.float32]
+    passes: Ints
+    since: Floats
     level: Ints
     given: Ints
     ensemble: Ints
     exempt: NDArray[np.bool_]
+    opinion: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.key)
 
-    def __getitem__(self, some: Any) -> "Known":
-        return Known(*(getattr(self, field.name)[some] for field in fields(self)))
+    def __getitem__(self, some: Any) -> Self:
+        return type(self)(*(getattr(self, field.name)[some] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Known(Facts):
+    """What is known of glyphs before their votes: ``prior`` ``(n, K)`` takes in how each fared as a control."""
+
+    prior: NDArray[np.float32]
 
 
 def read_known(keys: Collection[int], reading: Reading) -> Known:
     """Return what is known of these glyphs. Those that no ensemble has scored have an even prior."""
-    rows = Glyph.objects.filter(pk__in=keys)
-    priors = Prior.objects.filter(glyph__in=keys)
-    return _known(raw(rows.order_by("pk").values_list(*_COLUMNS)), raw(priors.values_list(*_PRIOR)), reading)
+    rows = raw(Glyph.objects.filter(pk__in=keys).order_by("pk").values_list(*_GLYPH))
+    priors = raw(Prior.objects.filter(glyph__in=keys).values_list(*_PRIOR))
+    return before_votes(_facts(rows, priors, reading.alphabet), reading)
 
 
-def read_all_known(reading: Reading, heard: Ints) -> Known:
-    """Return what is known of every training glyph whose label was not given, or that was heard of."""
-    parts, last = [], 0
-    glyphs = Glyph.objects.filter(split=Split.TRAIN).order_by("pk").values_list(*_COLUMNS)
-    while rows := raw(glyphs.filter(pk__gt=last)[:_BLOCK]):
-        priors = Prior.objects.filter(glyph__gt=last, glyph__lte=rows[-1][0])
-        last = rows[-1][0]
-        some = set(heard[(heard >= rows[0][0]) & (heard <= last)].tolist())
-        rows = [row for row in rows if not row[3] or row[0] in some]
-        parts.append(_known(rows, raw(priors.values_list(*_PRIOR)), reading))
-    if not parts:
-        return _known([], [], reading)
-    return Known(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Known)))
+def read_facts(heard: Ints) -> Facts:
+    """Return what is stored of every training glyph whose label was not given, or that was heard of."""
+    parts = [_facts([], [], alphabet())]
+    # Asked for the split, SQLite would take the index that begins with it, and sort all glyphs for each block.
+    for rows in _blocks(Glyph.objects.all(), _GLYPH):
+        first, last = rows[0][0], rows[-1][0]
+        some = set(heard[slice(*np.searchsorted(heard, [first, last + 1]))].tolist())
+        wanted = [row for row in rows if row[1] == Split.TRAIN and (not row[4] or row[0] in some)]
+        priors = raw(Prior.objects.filter(glyph__gte=first, glyph__lte=last).values_list(*_PRIOR))
+        parts.append(_facts(wanted, priors, alphabet()))
+    return Facts(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Facts)))
 
 
-_COLUMNS = ("pk", "state", "label", "given", "passes", "posterior", "worth", "data_set__caseless")
+_GLYPH = ("pk", "split", "state", "label", "given", "passes", "posterior", "worth", "heard_from", "data_set__caseless")
 _PRIOR = ("glyph", "ensemble", "probabilities")
-_BLOCK = 50_000
 
 
-def _known(rows: Sequence[tuple[Any, ...]], priors: Sequence[tuple[Any, ...]], reading: Reading) -> Known:
-    letters = reading.alphabet
-    key, state, label, given, passes, posterior, worth, caseless = list(zip(*rows, strict=True)) or [()] * 8
+def _facts(rows: Sequence[tuple[Any, ...]], priors: Sequence[tuple[Any, ...]], letters: Alphabet) -> Facts:
+    columns = list(zip(*rows, strict=True)) or [()] * len(_GLYPH)
+    key, _, state, label, given, passes, posterior, worth, heard_from, caseless = columns
     keys = np.array(key, np.int64)
-    usable = [
-        usable_label(one, letters, caseless=case) if one else "" for one, case in zip(given, caseless, strict=True)
-    ]
-    classes = np.array([letters.classes.index(one) if one else -1 for one in usable], np.int64)
-    prior, ensemble = _priors(keys, priors, len(letters))
-    level = levels(prior, ensemble > 0)
-    held = classes >= 0
-    missed = _misses(keys, letters)
-    if held.any():
-        total = np.array([sum(missed.get(key, {}).values()) for key in keys[held].tolist()], np.int64)
-        prior[held] = given_prior(classes[held], np.array(passes, np.int64)[held], total, reading.affinity)
-    for row in np.flatnonzero(~held):
-        for of, count in missed.get(int(keys[row]), {}).items():
-            prior[row, of] *= doubt_of_control(passes[row], count)
-    prior /= prior.sum(1, keepdims=True)
-    return Known(
+    opinion, ensemble = _opinions(keys, priors, len(letters))
+    pairs = list(zip(given, map(bool, caseless), strict=True))
+    classes = {pair: _given_class(*pair, letters) for pair in set(pairs)}
+    of = np.array([classes[pair] for pair in pairs], np.int64)
+    labels = np.array(given, "<U1")
+    return Facts(
         keys,
         np.array(state, "<U12"),
         np.array(label, "<U1"),
-        np.array(given, "<U1"),
-        np.array([np.nan if one is None else one for one in posterior], np.float64),
+        labels,
+        np.array(posterior, np.float64),
         np.array(worth, np.float64),
-        prior,
-        level,
-        classes,
+        np.array(passes, np.int64),
+        _since(heard_from),
+        levels(opinion, ensemble > 0),
+        of,
         ensemble,
-        np.array([bool(one) and not use for one, use in zip(given, usable, strict=True)], bool),
+        (labels != "") & (of < 0),
+        opinion,
     )
 
 
-def _priors(keys: Ints, stored: Sequence[tuple[Any, ...]], size: int) -> tuple[NDArray[np.float32], Ints]:
-    prior, ensemble = np.full((len(keys), size), 1 / size, np.float32), np.zeros(len(keys), np.int64)
-    places = np.searchsorted(keys, np.array([row[0] for row in stored], np.int64)).clip(max=max(len(keys) - 1, 0))
-    fitting = [
-        (place, row[1], bytes(row[2]))
-        for place, row in zip(places.tolist(), stored, strict=True)
-        if len(row[2]) == 2 * size and len(keys) and keys[place] == row[0]
-    ]
-    if fitting:
-        at = [row[0] for row in fitting]
-        said = np.frombuffer(b"".join(row[2] for row in fitting), np.float16).reshape(-1, size)
-        # What a 16-bit float rounds away is given back: no network is as sure as that.
-        sure = np.maximum(said.astype(np.float32), np.float32(1e-5))
-        prior[at] = sure / sure.sum(1, keepdims=True)
-        ensemble[at] = [row[1] for row in fitting]
-    return prior, ensemble
+def _given_class(label: str, caseless: bool, letters: Alphabet) -> int:  # noqa: FBT001
+    usable = usable_label(label, letters, caseless=caseless) if label else None
+    return letters.classes.index(usable) if usable else -1
 
 
-def _misses(keys: Ints, letters: Alphabet) -> dict[int, dict[int, int]]:
-    """Return how often glyphs were missed, by key and by the class of the label that they had.
+def _since(heard_from: Sequence[Any]) -> Floats:
+    since = np.full(len(heard_from), -np.inf)
+    some = [row for row, one in enumerate(heard_from) if one is not None]
+    since[some] = seconds([heard_from[row] for row in some])
+    return since
+
+
+def _opinions(keys: Ints, stored: Sequence[tuple[Any, ...]], size: int) -> tuple[NDArray[np.float32], Ints]:
+    opinion, ensemble = np.full((len(keys), size), 1 / size, np.float32), np.zeros(len(keys), np.int64)
+    fitting = [row for row in stored if len(row[2]) == 2 * size] if len(keys) else []
+    if not fitting:
+        return opinion, ensemble
+    of, whose, said = zip(*fitting, strict=True)
+    at = np.searchsorted(keys, of).clip(max=len(keys) - 1)
+    here = keys[at] == of
+    shares = np.frombuffer(b"".join(said), np.float16).reshape(-1, size)[here]
+    # What a 16-bit float rounds away is given back: no network is as sure as that.
+    sure = np.maximum(shares.astype(np.float32), np.float32(1e-5))
+    opinion[at[here]] = sure / sure.sum(1, keepdims=True)
+    ensemble[at[here]] = np.array(whose, np.int64)[here]
+    return opinion, ensemble
+
+
+def before_votes(facts: Facts, reading: Reading) -> Known:
+    """Return what is known of glyphs by the facts and by how often they were missed until now."""
+    prior, held = facts.opinion.copy(), facts.given >= 0
+    row, of, count = _misses(facts.key, reading.alphabet)
+    if held.any():
+        total = np.bincount(row, count, len(facts)).astype(np.int64)
+        prior[held] = given_prior(facts.given[held], facts.passes[held], total[held], reading.affinity)
+    for place, label, times in zip(row.tolist(), of.tolist(), count.tolist(), strict=True):
+        if not held[place]:
+            prior[place, label] *= doubt_of_control(int(facts.passes[place]), times)
+    prior /= prior.sum(1, keepdims=True)
+    return Known(**{field.name: getattr(facts, field.name) for field in fields(Facts)}, prior=prior)
+
+
+def _misses(keys: Ints, letters: Alphabet) -> tuple[Ints, Ints, Ints]:
+    """Return how often glyphs were missed: the row of each in ``keys``, the class of the label that it had, how often.
 
     Only by sources that are honest by more than half, and who had all other controls right.
     """
     if not len(keys):
-        return {}
+        return (np.zeros(0, np.int64),) * 3
     alone = Miss.objects.filter(
-        Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from")),
-        alone=True,
-        source__honesty__gt=HALF,
-        glyph__gte=int(keys[0]),
-        glyph__lte=int(keys[-1]),
+        Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from")), alone=True, source__honesty__gt=HALF
     )
     if len(keys) < _FEW:
         alone = alone.filter(glyph__in=keys.tolist())
-    counts: dict[int, dict[int, int]] = {}
-    for key, label, count in alone.values_list("glyph", "known").annotate(count=Count("pk")).order_by():
-        of = letters.index(label)
-        if of is not None:
-            counts.setdefault(key, {})[of] = count
-    return counts
+    rows = raw(alone.values_list("glyph", "known").annotate(count=Count("pk")).order_by())
+    index = {label: letters.index(label) for label in {row[1] for row in rows}}
+    known = [(key, index[label], count) for key, label, count in rows if index[label] is not None]
+    key, of, count = np.array(known, np.int64).reshape(-1, 3).T
+    place = np.searchsorted(keys, key).clip(max=len(keys) - 1)
+    here = keys[place] == key
+    return place[here], of[here], count[here]
 
 
 _FEW = 1_000

@@ -46,7 +46,7 @@ class Reading:
     ambiguity: float = 0.003
     illegibility: float = 0.005
     collusion: float = 0.05
-    machines: float = 0.02
+    machines: float = 0.005
 
     @classmethod
     def initial(cls, alphabet: Alphabet) -> Self:

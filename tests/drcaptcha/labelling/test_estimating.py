@@ -12,6 +12,7 @@ from django_tasks_db.models import DBTaskResult
 from drcaptcha.challenges.simulating import Plan, simulate
 from drcaptcha.glyphs.models import Glyph, State
 from drcaptcha.labelling import estimating
+from drcaptcha.labelling.deciding import set_label
 from drcaptcha.labelling.models import Decision, Estimate, Role, Source, Vote
 from drcaptcha.labelling.tasks import reestimate, relabel
 from drcaptcha.learning.models import Ensemble
@@ -146,20 +147,49 @@ def test_what_is_heard_during_a_relabelling_stands(
 ) -> None:
     glyph = make_glyph()
     vote(glyph, "H", 1)
-    read = estimating.read_votes
+    read = estimating.read_log
 
     def meanwhile(**options: Any) -> Any:
         votes = read(**options)
         vote(glyph, "?", 2)
         return votes
 
-    monkeypatch.setattr(estimating, "read_votes", meanwhile)
+    monkeypatch.setattr(estimating, "read_log", meanwhile)
     Glyph.objects.filter(pk=glyph.pk).update(posterior=0.1)
     estimating.relabel(now=now)
     before = Glyph.objects.get(pk=glyph.pk).posterior
     monkeypatch.undo()
     estimating.relabel(now=now)
     assert Glyph.objects.get(pk=glyph.pk).posterior == pytest.approx(before, abs=1e-3)
+
+
+def test_what_happens_during_an_estimate_stands(
+    collection: list[Glyph], vote: Callable[..., Glyph], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [glyph for glyph in collection if not glyph.label]
+    known = [glyph for glyph in collection if glyph.label]
+    for glyph in wanted[:20]:
+        for visitor in (1, 2):
+            vote(glyph, glyph.truth, visitor)
+    think = estimating.reestimate
+
+    def meanwhile(*arguments: Any, **options: Any) -> Any:
+        # One who was believed turns out to lie, which moves what he voted on before; and a label is set by hand.
+        for glyph in known[:25]:
+            vote(glyph, "V", 2, role=Role.AUDIT)
+        vote(wanted[0], "V", 3)
+        vote(wanted[30], "V", 4)
+        set_label(Glyph.objects.get(pk=wanted[1].pk), "V", reason="looked at", now=now + timedelta(hours=1))
+        return think(*arguments, **options)
+
+    monkeypatch.setattr(estimating, "reestimate", meanwhile)
+    estimating.estimate(now=now + timedelta(hours=2))
+    before = standing()
+    assert estimating.relabel(now=now + timedelta(hours=3)) == 0
+    assert before == exactly()
+    overruled = Glyph.objects.get(pk=wanted[1].pk)
+    assert (overruled.label, overruled.state) == ("V", State.CONTROL)
+    assert Glyph.objects.get(pk=wanted[30].pk).state == State.PROVISIONAL
 
 
 def test_labels_follow_when_an_ensemble_is_deleted(
