@@ -183,7 +183,8 @@ def test_a_training_is_queued_and_its_page_opens(owner: Client) -> None:
     assert answer.url == reverse("admin:learning_run_change", args=[run.pk])
     assert run.kind == "training"
     assert run.options == {
-        "networks": ["slim", "nn"], "epochs": 2, "minutes": None, "batch_size": 64, "subset": None, "seed": 5, "name": "Evening"
+        "networks": ["slim", "nn"], "epochs": 2, "minutes": None, "batch_size": 64, "subset": None, "seed": 5,
+        "name": "Evening",
     }  # fmt: skip
     assert DBTaskResult.objects.get().args_kwargs == {"args": [run.pk], "kwargs": {}}
 
