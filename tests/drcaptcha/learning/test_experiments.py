@@ -165,7 +165,7 @@ def test_what_was_left_long_ago_is_thrown_away(now: datetime) -> None:
     left = settings.DRCAPTCHA_CHECKPOINTS / "plan"
     left.mkdir(parents=True)
     written = datetime.fromtimestamp(left.stat().st_mtime, UTC)
-    for age, there in ((timedelta(0), True), (timedelta(minutes=1), False)):
+    for age, there in ((timedelta(minutes=-1), True), (timedelta(minutes=1), False)):
         Trail.of("another", now=written + resuming.KEPT + age)
         assert left.exists() is there
 
