@@ -1,7 +1,7 @@
 """How right networks are for the time that their training takes: the original's beside ours, alone and together.
 
     DRCAPTCHA_EMNIST=/path/to/emnist .venv/bin/python benchmarks/training.py --folder results
-        [--part originals|single|ensembles|byclass|all] [--minutes 5 10 30] [--single residual] [--together slim,compact]
+        [--part originals|single|ensembles|byclass|all] [--minutes 5 10 30] [--single NAME] [--together NAME,…]
 
 Trains on the training file alone, of which one glyph in twenty validates: by those the temperature is chosen, and
 whether 8-bit numbers cost too much. What is measured is the file that would serve. The test file is read once the
@@ -37,7 +37,7 @@ from handwriting.networks.recipes import Options
 
 ORIGINALS = ("nn", "dnn", "cnn1", "cnn2")
 SINGLES = {6: "residual-small", 15: "residual", 1000: "residual-large"}
-"""Which network is trained alone for up to so many minutes: a larger one pays when it sees the glyphs ten times or so."""
+"""Which network is trained alone for up to so many minutes: a larger one is to see the glyphs about ten times too."""
 
 TOGETHER = ("residual", "residual", "residual-small", "residual-small")
 MOST_LOST = 0.01
