@@ -1,7 +1,7 @@
 """How right networks are for the time that their training takes: the original's beside ours, alone and together.
 
     DRCAPTCHA_EMNIST=/path/to/emnist .venv/bin/python benchmarks/training.py --folder results
-        [--part originals|single|ensembles|byclass|all] [--minutes 5 10 30] [--subset 89120]
+        [--part originals|single|ensembles|byclass|all] [--minutes 5 10 30] [--single NAME] [--together NAME,…]
 
 Trains on the training file alone, of which one glyph in twenty validates: by those the temperature is chosen, and
 whether 8-bit numbers cost too much. What is measured is the file that would serve. The test file is read once the
@@ -36,8 +36,10 @@ from handwriting.networks.export import CALIBRATION, export, quantise
 from handwriting.networks.recipes import Options
 
 ORIGINALS = ("nn", "dnn", "cnn1", "cnn2")
-SINGLE = "residual"
-TOGETHER = ("residual", "residual", "residual", "residual")
+SINGLES = {6: "residual-small", 15: "residual", 1000: "residual-large"}
+"""Which network is trained alone for up to so many minutes: a larger one is to see the glyphs about ten times too."""
+
+TOGETHER = ("residual", "residual", "residual-small", "residual-small")
 MOST_LOST = 0.01
 BINS = 15
 
@@ -67,25 +69,27 @@ class Line:
     jobs: tuple[Job, ...]
 
 
-def lines(part: str, minutes: Sequence[float]) -> Iterator[Line]:
+def lines(part: str, minutes: Sequence[float], single: str | None, together: Sequence[str]) -> Iterator[Line]:
     """Yield what a part measures."""
+    fitting = {length: single or next(name for most, name in SINGLES.items() if length <= most) for length in minutes}
     if part == "originals":
         jobs = tuple(Job(part, name, Options(epochs=8)) for name in ORIGINALS)
         yield from (Line(job.architecture, (job,)) for job in jobs)
         yield Line("the four, alike", jobs)
     if part == "single":
         for length in minutes:
-            job = Job(part, SINGLE, Options(minutes=length))
-            yield Line(f"{SINGLE}, {length:g} min", (job,))
+            job = Job(part, fitting[length], Options(minutes=length))
+            yield Line(f"{job.architecture}, {length:g} min", (job,))
     if part == "ensembles":
         for length in minutes:
-            each = length / len(TOGETHER)
-            jobs = tuple(Job(part, name, Options(minutes=each, seed=seed)) for seed, name in enumerate(TOGETHER))
-            yield Line(f"{len(TOGETHER)} networks, {length:g} min", jobs)
+            each = length / len(together)
+            jobs = tuple(Job(part, name, Options(minutes=each, seed=seed)) for seed, name in enumerate(together))
+            yield Line(f"{len(jobs)} networks, {length:g} min", jobs)
     if part == "byclass":
         # Its test classes are as unequal as its training classes, so nothing is to be made up for.
-        job = Job(part, SINGLE, Options(minutes=max(minutes), balance=0), "byclass")
-        yield Line(f"ByClass: {SINGLE}, {max(minutes):g} min", (job,))
+        length = max(minutes)
+        job = Job(part, fitting[length], Options(minutes=length, balance=0), "byclass")
+        yield Line(f"ByClass: {job.architecture}, {length:g} min", (job,))
 
 
 @dataclass(frozen=True)
@@ -296,14 +300,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where results are kept")
     parser.add_argument("--part", choices=[*parts, "all"], default="all")
     parser.add_argument("--minutes", type=float, nargs="+", default=[5, 10, 30], help="of all cores, for ours")
+    parser.add_argument("--single", help="the network that is trained alone (default: one that suits the minutes)")
+    parser.add_argument("--together", default=",".join(TOGETHER), help="the ensemble's (default: %(default)s)")
     parser.add_argument("--subset", type=int, help="read only so many glyphs of each file, to try whether it runs")
     options = parser.parse_args()
     if not os.environ.get("DRCAPTCHA_EMNIST"):
         raise SystemExit("Set DRCAPTCHA_EMNIST to the folder of the EMNIST files.")
     options.folder.mkdir(parents=True, exist_ok=True)
     bench = Bench(options.folder, options.subset)
+    together = options.together.split(",")
     chosen = parts if options.part == "all" else (options.part,)
-    wanted = [line for part in chosen for line in lines(part, options.minutes)]
+    wanted = [line for part in chosen for line in lines(part, options.minutes, options.single, together)]
     for line in wanted:
         for job in line.jobs:
             bench.train(job)

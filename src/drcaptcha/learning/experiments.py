@@ -28,6 +28,7 @@ from handwriting.networks import NAMES
 try:
     from handwriting.networks import judgement, pictures, training
     from handwriting.networks.architectures import parameter_count
+    from handwriting.networks.checkpoints import mark_of
     from handwriting.networks.export import CALIBRATION, export, quantise
 except ModuleNotFoundError as missing:
     raise NotPossible(
@@ -132,7 +133,9 @@ def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> 
     """
     progress(Step(0, "reading glyphs"))
     material = _gather(plan)
-    trail = Trail.of(repr(replace(plan, name="")), material.learning, now=now)
+    learning = material.learning
+    mark = mark_of(repr(replace(plan, name="")), learning.keys, learning.labels, learning.glyphs)
+    trail = Trail.of(mark, now=now)
     finished: list[Network] = []
     try:
         for position in range(len(plan.networks)):

@@ -1,18 +1,16 @@
 """How far a training plan had come when it was broken off, in a folder from which the same plan goes on.
 
-The folder is named for the plan and for what it learns from, so another plan, or other labels, start anew.
+The folder is named by the mark of the plan and of what it learns from, so another plan, or other labels, start anew.
 """
 
 import json
 import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from pathlib import Path
 
 from django.conf import settings
 
-from drcaptcha.learning.examples import Examples
 from drcaptcha.learning.models import Network
 
 KEPT = timedelta(days=14)
@@ -26,16 +24,13 @@ class Trail:
     folder: Path
 
     @classmethod
-    def of(cls, plan: str, learning: Examples, *, now: datetime) -> "Trail":
-        """Return the trail of ``plan``, in words, on these examples; throw away those that were left long ago."""
-        digest = blake2b(plan.encode(), digest_size=12)
-        for array in (learning.keys, learning.labels, learning.glyphs):
-            digest.update(array.data)
+    def of(cls, mark: str, *, now: datetime) -> "Trail":
+        """Return the trail of a plan by its ``mark``; throw away those that were left long ago."""
         root = settings.DRCAPTCHA_CHECKPOINTS
         for folder in root.glob("*/"):
             if folder.stat().st_mtime < (now - KEPT).timestamp():
                 shutil.rmtree(folder, ignore_errors=True)
-        return cls(root / digest.hexdigest())
+        return cls(root / mark)
 
     def checkpoint(self, position: int) -> Path:
         """Return the file in which the training of one network keeps how far it is."""

@@ -68,11 +68,11 @@ class Material:
         return len(self.labels)
 
     def __getitem__(self, chosen: Tensor) -> "Material":
-        return Material(*(None if part is None else part[chosen] for part in self._parts))  # type: ignore[arg-type]
+        return Material(*(None if part is None else part[chosen] for part in self._parts))
 
     def to(self, device: torch.device) -> "Material":
         """Return the same where the network calculates."""
-        return Material(*(None if part is None else part.to(device) for part in self._parts))  # type: ignore[arg-type]
+        return Material(*(None if part is None else part.to(device) for part in self._parts))
 
     def loss(self, logits: Tensor, smoothing: float) -> Tensor:
         """Return the mean cross-entropy of ``logits`` ``(n, classes)``, each glyph counting by its weight."""

@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]
     def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
         super().__init__(weights, {"lr": lr, "momentum": momentum})
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, closure: Any = None) -> None:  # noqa: ARG002 -- The class that this belongs to has it.
         """Move all weights that have a gradient."""
         for group in self.param_groups:

@@ -83,7 +83,7 @@ def train(
     held: npt.NDArray[np.bool_] | None = None,
     options: Options = DEFAULTS,
     checkpoint: Path | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[Progress], object] = lambda _: None,
 ) -> Trained:
     """Train ``architecture`` on ``glyphs`` ``(n, 28, 28)`` whose class indices are ``labels`` ``(n,)``.
 
@@ -187,7 +187,7 @@ class _Run:
             return min(1.0, self.seconds / (60 * self.options.minutes)) if self.steps else 0.0
         return self.steps / (self.planned or 1)
 
-    def epoch(self, progress: Callable[[Progress], None]) -> None:
+    def epoch(self, progress: Callable[[Progress], object]) -> None:
         """Go once through the glyphs in a new order, or until the training is over."""
         self.network.train()
         order = torch.randperm(len(self.learning), generator=self.generator, device=self.prior.device)

@@ -14,6 +14,7 @@ from drcaptcha.glyphs.models import Glyph, Split
 from drcaptcha.learning import resuming
 from drcaptcha.learning.experiments import Plan, Step, train
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
+from drcaptcha.learning.resuming import Trail
 from handwriting.alphabet import BALANCED
 from handwriting.inference import Classifier
 
@@ -30,20 +31,20 @@ def judged(network: Network) -> float:
 
 @pytest.mark.usefixtures("material")
 def test_it_stores_networks_that_have_learned_and_their_ensemble(now: datetime) -> None:
-    ensemble = train(Plan(("slim", "slim"), epochs=3, batch_size=16, name="bars"), now=now)
+    ensemble = train(Plan(("slim", "slim"), epochs=8, batch_size=16, name="bars"), now=now)
     networks = list(ensemble.networks.order_by("pk"))
     assert [network.architecture for network in networks] == ["slim", "slim"]
     for network in networks:
         assert network.created == now
-        assert (network.epochs, network.batch_size, network.test_size) == (3, 16, 60)
+        assert (network.epochs, network.batch_size, network.test_size) == (8, 16, 60)
         assert 160 <= network.train_size < 180
-        assert network.history["steps"] == 3 * (network.train_size // 16)
+        assert network.history["steps"] == 8 * (network.train_size // 16)
         assert network.history["balance"] == 0.5
         assert network.history["numbers"] in {"int8", "float"}
         assert -0.5 < network.history["lost"] < 0.5
         assert network.classes == "".join(BALANCED.classes)
         assert network.accuracy == judged(network) > 0.9
-        assert len(network.history["epochs"]) == 3
+        assert len(network.history["epochs"]) == 8
         assert network.seconds > 0
         assert network.parameters == 26 * 24 + 24 + 9 * 24 * 48 + 96 + 9 * 48 * 96 + 192 + (96 * 49 + 1) * 47
         for name in ("architecture", "loss", "accuracy", "confusion"):
@@ -105,10 +106,12 @@ def test_progress_grows_to_the_whole(now: datetime) -> None:
     assert "slim: epoch 1 of 1, loss" in steps[1].line
 
 
-def stop_at(share: float) -> Callable[[Step], None]:
-    """Break a training off at a batch."""
+def stop_at(share: float, seen: list[Step] | None = None) -> Callable[[Step], None]:
+    """Break a training off at a batch; note what it told until then."""
 
     def tell(step: Step) -> None:
+        if seen is not None:
+            seen.append(step)
         if step.batch and step.share >= share:
             raise KeyboardInterrupt
 
@@ -127,12 +130,10 @@ def test_a_plan_that_was_broken_off_goes_on_from_the_last_whole_epoch(now: datet
         train(plan, now=now, progress=stop_at(0.5))
     assert len(left_behind()) == 1
     steps: list[Step] = []
-    resumed = train(plan, now=now, progress=steps.append).networks.get()
+    network = train(plan, now=now, progress=steps.append).networks.get()
     assert next(step.batch.epoch for step in steps if step.batch) == 2
+    assert len(network.history["epochs"]) == 3
     assert left_behind() == []
-    whole = train(plan, now=now).networks.get()
-    assert resumed.history == whole.history
-    assert Path(resumed.onnx.path).read_bytes() == Path(whole.onnx.path).read_bytes()
 
 
 @pytest.mark.usefixtures("material")
@@ -150,30 +151,32 @@ def test_networks_that_were_finished_are_not_trained_again(now: datetime) -> Non
 @pytest.mark.usefixtures("material")
 def test_other_labels_start_anew(now: datetime) -> None:
     plan = Plan(("slim",), epochs=2)
-    with pytest.raises(KeyboardInterrupt):
-        train(plan, now=now, progress=stop_at(0.9))
     glyph = Glyph.objects.filter(split=Split.TRAIN).latest("pk")
-    Glyph.objects.filter(pk=glyph.pk).update(label="B" if glyph.label == "A" else "A")
-    steps: list[Step] = []
-    train(plan, now=now, progress=steps.append)
-    assert next(step.batch.epoch for step in steps if step.batch) == 1
+    for _ in range(2):
+        steps: list[Step] = []
+        with pytest.raises(KeyboardInterrupt):
+            train(plan, now=now, progress=stop_at(0.9, steps))
+        assert next(step.batch.epoch for step in steps if step.batch) == 1
+        Glyph.objects.filter(pk=glyph.pk).update(label="B" if glyph.label == "A" else "A")
+    assert len(left_behind()) == 2
 
 
-@pytest.mark.usefixtures("material")
 def test_what_was_left_long_ago_is_thrown_away(now: datetime) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        train(Plan(("slim",), epochs=2), now=now, progress=stop_at(0.9))
-    later = datetime.fromtimestamp(left_behind()[0].stat().st_mtime, UTC) + resuming.KEPT + timedelta(minutes=1)
-    train(Plan(("slim",), epochs=1), now=later)
-    assert left_behind() == []
+    left = settings.DRCAPTCHA_CHECKPOINTS / "plan"
+    left.mkdir(parents=True)
+    written = datetime.fromtimestamp(left.stat().st_mtime, UTC)
+    for age, there in ((timedelta(minutes=-1), True), (timedelta(minutes=1), False)):
+        Trail.of("another", now=written + resuming.KEPT + age)
+        assert left.exists() is there
 
 
 @pytest.mark.usefixtures("material")
 def test_minutes_are_shared_by_the_networks(now: datetime) -> None:
     steps: list[Step] = []
     ensemble = train(Plan(("slim", "slim"), batch_size=16, minutes=0.04), now=now, progress=steps.append)
+    assert ensemble.networks.count() == 2
     for network in ensemble.networks.all():
-        assert 1.2 <= network.seconds < 5
+        assert network.seconds >= 1.2
         assert network.history["minutes"] == 0.02
         assert network.history["steps"] > 0
         assert network.epochs == len(network.history["epochs"])

@@ -3,12 +3,14 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminTextInputWidget,
 )
@@ -29,6 +31,12 @@ class TrainingForm(forms.ModelForm[Run]):
         help_text="Together they become a new ensemble.",
     )
     epochs = forms.IntegerField(min_value=1, max_value=1000, initial=8, widget=UnfoldAdminIntegerFieldWidget)
+    minutes = forms.FloatField(
+        min_value=0.1,
+        required=False,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="Train so long in all, whatever the epochs. It can't be repeated exactly.",
+    )
     batch_size = forms.IntegerField(min_value=1, max_value=8192, initial=128, widget=UnfoldAdminIntegerFieldWidget)
     subset = forms.IntegerField(
         min_value=1,
@@ -58,6 +66,7 @@ class TrainingForm(forms.ModelForm[Run]):
 class RunAdmin(Work[Run]):
     """Work in the background. To add a run is to start a training."""
 
+    actions = ("start_again",)
     list_display = ("name", "standing", "advance", "result", "created", "updated")
     list_filter = ("kind", "state")
     list_select_related = ("ensemble",)
@@ -67,7 +76,7 @@ class RunAdmin(Work[Run]):
         ("Options", {"fields": ("asked",)}),
     )
     add_fieldsets = (
-        ("Train networks", {"fields": ("networks", ("epochs", "batch_size"), ("subset", "seed"), "name")}),
+        ("Train networks", {"fields": ("networks", ("epochs", "minutes"), ("batch_size", "subset"), ("seed", "name"))}),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -90,6 +99,13 @@ class RunAdmin(Work[Run]):
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Run:  # noqa: ARG002, FBT001
         """Start the training."""
         return tasks.queue_training(form.cleaned_data)
+
+    @admin.action(description="Start again what failed", permissions=["add"])
+    def start_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        """Queue the trainings that failed anew. They go on from their last whole epoch."""
+        for run in queryset.filter(kind="training", state=Run.State.FAILED):
+            again = tasks.queue_training(run.options)
+            self.message_user(request, format_html("{} goes on as {}.", run, link(again, again)), messages.INFO)
 
     @admin.display(description="ensemble")
     def result(self, run: Run) -> SafeString | str:
