@@ -53,6 +53,13 @@ def queue_opinions(promotion: Promotion) -> Run:
     return run
 
 
+def follow_deletion(sender: object, **_: object) -> None:  # noqa: ARG001
+    """Where the ensemble that served was deleted, have the one that serves now give its opinion."""
+    latest, holder = Promotion.objects.order_by("pk").last(), registry.promotions().first()
+    if latest and latest.evaluation_id is None and holder:
+        queue_opinions(holder)
+
+
 def queue_evaluation(ensemble: Ensemble) -> Run:
     """Queue an evaluation of ``ensemble`` with the weights that it has when its turn comes."""
     run = Run.objects.create(kind="evaluation", ensemble=ensemble)

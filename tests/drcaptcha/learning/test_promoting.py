@@ -12,7 +12,7 @@ from pytest_django import Settings
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Split
 from drcaptcha.learning import judging, promoting, registry, scoring
-from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Promotion
+from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Promotion, Run
 from handwriting.alphabet import BALANCED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.training]
@@ -104,6 +104,8 @@ def test_when_the_champion_is_deleted_the_one_before_serves(
     promoting.promote(judged, reason="tried", by="ada", now=now)
     judged.ensemble.delete()
     assert serving() == "bars"
+    run = Run.objects.get()
+    assert (run.kind, run.ensemble.name) == ("opinions", "bars")
     assert Promotion.objects.order_by("pk").last().name == "challenger"
 
 
