@@ -58,7 +58,7 @@ class Policy:
 
     def __str__(self) -> str:
         if not self.on:
-            return "never by itself"
+            return "only when asked for"
         when = f"after {self.labels:,} new labels" if self.labels else f"every {self.days:,} days"
         minutes = f" for {self.minutes:,} minutes" if self.minutes else ""
         return f"{when}: {', '.join(self.networks)}{minutes}"

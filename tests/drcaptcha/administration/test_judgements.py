@@ -258,7 +258,7 @@ def test_a_network_is_taken_along_with_its_card(
 
 
 def test_the_policy_that_retrains_is_told(reader: Client, settings: object) -> None:
-    assert "Trained never by itself" in reader.get("/admin/learning/run/").content.decode()
+    assert "Networks are trained only when asked for" in reader.get("/admin/learning/run/").content.decode()
     settings.DRCAPTCHA_RETRAIN = "labels:500"
     page = reader.get("/admin/learning/run/").content.decode()
     assert "after 500 new labels: compact, slim; 0 new since" in page

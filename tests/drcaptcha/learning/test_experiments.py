@@ -12,6 +12,7 @@ from PIL import Image
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split
 from drcaptcha.learning import resuming
+from drcaptcha.learning import examples
 from drcaptcha.learning.experiments import Plan, Step, train
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
 from drcaptcha.learning.resuming import Trail
@@ -47,18 +48,20 @@ def test_it_stores_networks_that_have_learned_and_their_ensemble(now: datetime) 
         assert len(network.history["epochs"]) == 8
         assert network.seconds > 0
         assert network.parameters == 26 * 24 + 24 + 9 * 24 * 48 + 96 + 9 * 48 * 96 + 192 + (96 * 49 + 1) * 47
+        assert network.snapshot_hash == examples.labelled(BALANCED, Split.TRAIN).fingerprint(BALANCED)
+        assert (network.given_labels, network.voted_labels, network.known_labels) == (180, 0, 180)
         for name in ("architecture", "loss", "accuracy", "confusion"):
             picture = getattr(network, f"{name}_picture")
             assert picture.name == f"networks/{network.folder}/{name}.png"
             assert Image.open(picture.path).format == "PNG"
     one, other = (Path(network.onnx.path).read_bytes() for network in networks)
     assert one != other, "two of the same architecture are to differ"
-    stored = sorted(path.name for path in Path(settings.MEDIA_ROOT).rglob("*.*"))
+    stored = sorted(path.name.split("-")[0] for path in Path(settings.MEDIA_ROOT).rglob("*.*"))
     pictures = ["architecture.png", "loss.png", "accuracy.png", "confusion.png"]
-    assert stored == sorted(2 * ["network.onnx", "snapshot.npz", *pictures])
+    assert stored == sorted(2 * ["network.onnx", "float.onnx", "snapshot.npz", "validation", *pictures])
 
     assert [member.weight for member in ensemble.memberships.all()] == [0.5, 0.5]
-    evaluation = Evaluation.objects.get()
+    evaluation = Evaluation.objects.get(network=None)
     assert (evaluation.test_size, evaluation.created, evaluation.ensemble) == (60, now, ensemble)
     assert evaluation.weights == {str(network.pk): 0.5 for network in networks}
 

@@ -39,7 +39,7 @@ def test_so_is_a_network_that_is_none(settings: Settings) -> None:
 
 def test_it_is_off_unless_asked_for(material: None, now: datetime) -> None:
     assert not Policy.current().on
-    assert str(Policy.current()) == "never by itself"
+    assert str(Policy.current()) == "only when asked for"
     assert retrain_if_due(now=now) is None
     retraining.keep_watch()
     assert not DBTaskResult.objects.exists()
