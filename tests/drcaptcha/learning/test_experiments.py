@@ -11,8 +11,7 @@ from PIL import Image
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split
-from drcaptcha.learning import resuming
-from drcaptcha.learning import examples
+from drcaptcha.learning import examples, resuming
 from drcaptcha.learning.experiments import Plan, Step, train
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
 from drcaptcha.learning.resuming import Trail
