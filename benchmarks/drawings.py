@@ -54,10 +54,10 @@ def serving() -> "Ensemble":
     """Return the ensemble that is measured."""
     from drcaptcha.learning import registry
 
-    ensemble = registry.best()
-    if ensemble is None:
+    judged = registry.champion()
+    if judged is None:
         raise SystemExit("This installation has no ensemble: run train first.")
-    return ensemble
+    return judged.ensemble
 
 
 def held_out() -> tuple[Glyphs, list[str]]:

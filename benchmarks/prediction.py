@@ -37,6 +37,7 @@ def prepare(names: list[str], form: str) -> None:
     from django.core.management import call_command
     from django.utils import timezone
 
+    from drcaptcha.learning import promoting
     from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network
     from handwriting.alphabet import BALANCED
     from handwriting.networks.architectures import ARCHITECTURES
@@ -63,7 +64,11 @@ def prepare(names: list[str], form: str) -> None:
             **known,
         )
         Membership.objects.create(ensemble=ensemble, network=network, weight=1)
-    Evaluation.objects.create(ensemble=ensemble, created=now, accuracy=1, test_size=1, weights={}, seconds=1)
+    weights = {str(member.network_id): member.weight for member in ensemble.memberships.all()}
+    judged = Evaluation.objects.create(
+        ensemble=ensemble, created=now, accuracy=1, test_size=1, weights=weights, seconds=1, temperature=1.1
+    )
+    promoting.promote(judged, reason="to be measured", now=now)
 
 
 def measure(rounds: int) -> dict[str, float]:
@@ -74,10 +79,10 @@ def measure(rounds: int) -> dict[str, float]:
     from drcaptcha.wsgi import application  # noqa: F401
 
     _ = get_resolver().url_patterns
-    ensemble = registry.best()
+    champion = registry.champion()
     before = resident()
     glyphs = np.random.default_rng(1).integers(0, 256, (rounds, 28, 28), dtype=np.uint8)
-    committee = registry.committee(ensemble)
+    committee = registry.committee(champion)
     alone = times(lambda glyph: committee.probabilities(glyph[np.newaxis]), glyphs)
     whole = times(lambda glyph: predicting.serving().guess(glyph[np.newaxis]), glyphs)
     return {

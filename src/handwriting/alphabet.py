@@ -53,6 +53,12 @@ class Alphabet:
         """
         return self._likeness(one) == self._likeness(other)
 
+    @cached_property
+    def folds(self) -> tuple[int, ...]:
+        """For each class the position of the first class that is alike: equal for look-alikes."""
+        kinds = [self._likeness(name) for name in self.classes]
+        return tuple(kinds.index(kind) for kind in kinds)
+
     def _likeness(self, character: str) -> str:
         name = self.class_of(character) or character
         return self._group.get(name, name)

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 Indices = npt.NDArray[np.integer]
+LEAST_ALIKE = 0.01
+"""Classes of which fewer are taken for each other, of either added up, do not belong together."""
 Z_95 = 1.959963984540054
 """The standard normal quantile at 97.5 %."""
 
@@ -91,6 +93,123 @@ def confusion(predicted: Indices, labels: Indices, classes: int) -> npt.NDArray[
         raise ValueError(f"{predicted.shape} predictions do not fit {labels.shape} labels")
     pairs = labels.astype(np.int64) * classes + predicted
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def precision(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return by class, from a ``confusion``, how much of what was taken for it is it; 0 where nothing was."""
+    return _ratio(np.diag(counts), counts.sum(axis=0))
+
+
+def recall(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return by class, from a ``confusion``, how much of it was taken for it; 0 where there is none."""
+    return _ratio(np.diag(counts), counts.sum(axis=1))
+
+
+def macro_f1(counts: npt.NDArray[np.int64]) -> float:
+    """Return the mean over the classes that have labels of the harmonic mean of precision and recall."""
+    taken, there = counts.sum(axis=0), counts.sum(axis=1)
+    scores = _ratio(2 * np.diag(counts), taken + there)
+    return float(scores[there > 0].mean()) if there.any() else 0.0
+
+
+def log_loss(probabilities: npt.NDArray[np.floating], labels: Indices) -> float:
+    """Return the mean cost of a label in nats; a probability counts as 1e-9 at least."""
+    _check(probabilities, labels)
+    own = np.take_along_axis(probabilities, labels[:, None], axis=1).astype(np.float64)
+    return float(-np.log(np.maximum(own, 1e-9)).mean())
+
+
+def brier(probabilities: npt.NDArray[np.floating], labels: Indices) -> float:
+    """Return the mean squared distance from the truth, summed over classes: 0 to 2 (Brier 1950)."""
+    _check(probabilities, labels)
+    own = np.take_along_axis(probabilities, labels[:, None], axis=1).astype(np.float64)[:, 0]
+    return float((np.square(probabilities, dtype=np.float64).sum(axis=1) - 2 * own + 1).mean())
+
+
+def clustered(counts: npt.NDArray[np.int64]) -> list[int]:
+    """Return the classes of a ``confusion`` in an order that brings together those that are taken for each other.
+
+    Average linkage: the two groups that are confused the most, for the sizes of their classes, are joined again and
+    again, end to end where they are the most alike. Those that hardly are (``LEAST_ALIKE``) keep their order.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    alike = shares + shares.T
+    np.fill_diagonal(alike, 0)
+    groups = [[position] for position in range(len(counts))]
+    while len(groups) > 1:
+        means = np.array([[alike[np.ix_(one, other)].mean() for other in groups] for one in groups])
+        np.fill_diagonal(means, 0)
+        first, second = sorted(divmod(int(means.argmax()), len(groups)))
+        if means[first, second] < LEAST_ALIKE:
+            break
+        groups[first] = _joined(groups[first], groups.pop(second), alike)
+    return [position for group in sorted(groups, key=min) for position in group]
+
+
+def _joined(one: list[int], other: list[int], alike: npt.NDArray[np.float64]) -> list[int]:
+    """Put two groups end to end, each turned round where their ends are then more alike."""
+    ways = [(a, b) for a in (one, one[::-1]) for b in (other, other[::-1])]
+    left, right = max(ways, key=lambda way: alike[way[0][-1], way[1][0]])
+    return left + right
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Rows in bins by how sure they are of their likeliest class: mean of that, share that is right, and number."""
+
+    confidence: npt.NDArray[np.float64]
+    accuracy: npt.NDArray[np.float64]
+    count: npt.NDArray[np.int64]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: the mean distance of accuracy from confidence, by rows."""
+        return float((self.count * np.abs(self.accuracy - self.confidence)).sum() / self.count.sum())
+
+
+def reliability(probabilities: npt.NDArray[np.floating], labels: Indices, bins: int = 15) -> Bins:
+    """Sort rows into ``bins`` of equal mass, from the least sure to the surest (fewer where there are fewer rows).
+
+    Bins of equal width, the other custom, leave most of an accurate recogniser's rows in the last one.
+    """
+    _check(probabilities, labels)
+    sure = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    parts = np.array_split(np.argsort(sure, kind="stable"), min(bins, len(labels)))
+    return Bins(
+        np.array([sure[part].mean() for part in parts]),
+        np.array([right[part].mean() for part in parts]),
+        np.array([len(part) for part in parts]),
+    )
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Two recognisers on the same glyphs: how many only the first and only the second had right, and the p-value."""
+
+    first: int
+    second: int
+    p_value: float
+
+
+def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Duel:
+    """Test whether two recognisers that had ``first`` and ``second`` ``(n,)`` right differ (McNemar 1947).
+
+    Exact and two-sided: where they differ, each would be the right one half of the time by chance.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"{first.shape} and {second.shape} glyphs can't be compared")
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    trials, fewer = only_first + only_second, min(only_first, only_second)
+    ways, total = 1, 1  # Of 0 of the trials; then of up to `fewer` of them. Whole numbers, so nothing is lost.
+    for position in range(1, fewer + 1):
+        ways = ways * (trials - position + 1) // position
+        total += ways
+    return Duel(only_first, only_second, min(1.0, 2 * total / 2**trials))
+
+
+def _ratio(parts: npt.NDArray[np.int64], wholes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return np.divide(parts, wholes, out=np.zeros(len(parts)), where=wholes > 0)
 
 
 def _check(probabilities: npt.NDArray[np.floating], labels: Indices) -> None:

@@ -40,6 +40,8 @@ call_command("importemnist", sys.argv[1], split="starter")
 call_command("removelabels", 500)
 call_command("train", networks="compact", epochs=1, subset=1500)
 call_command("generatecaptchas", 40)
+from django.contrib.auth.models import User
+User.objects.create_superuser("ada", password="correct horse")
 """
 PATIENCE = 30
 """Seconds in which the server has to be up."""

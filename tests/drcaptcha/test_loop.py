@@ -111,3 +111,4 @@ def test_the_whole_loop(split: str, client: Client, run: Any, tmp_path: Path, se
     right = np.mean([BALANCED.class_of(glyph.truth) == name for glyph, name in zip(shown, best, strict=True)])
     assert right > trained["accuracy"] - 0.2
     assert all(len(prediction["guesses"]) >= 3 for prediction in named)
+    assert all(prediction["ensemble"]["id"] == ensemble.pk for prediction in named)

@@ -50,3 +50,10 @@ def test_every_class_has_its_place(alphabet: Alphabet) -> None:
 def test_overlapping_groups_are_refused() -> None:
     with pytest.raises(ValueError, match="disjoint"):
         Alphabet("odd", ("A", "B", "C"), {}, ("AB", "BC"))
+
+
+@pytest.mark.parametrize("alphabet", [BALANCED, BYCLASS])
+def test_folds_are_equal_for_look_alikes_alone(alphabet: Alphabet) -> None:
+    for one, fold in zip(alphabet.classes, alphabet.folds, strict=True):
+        for other, its in zip(alphabet.classes, alphabet.folds, strict=True):
+            assert (fold == its) == alphabet.alike(one, other)

@@ -103,6 +103,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _link("Networks", "hub", "learning.network"),
                     _link("Ensembles", "groups_3", "learning.ensemble"),
+                    _link("Who serves", "social_leaderboard", "learning.promotion"),
                     _link("Runs", "progress_activity", "learning.run") | {"active": _among_runs},
                     _link("Train", "model_training", "learning.run", page="add", right="add"),
                 ],

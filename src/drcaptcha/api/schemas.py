@@ -55,8 +55,17 @@ class Guess(Schema):
     probability: float = Field(ge=0, le=1, examples=[0.93])
 
 
+class Predictor(Schema):
+    id: int = Field(description="The ensemble that says so.", examples=[3])
+    name: str = Field(examples=["compact + slim, 2026-05-04 12:00"])
+    evaluation: int = Field(
+        description="Its version: the evaluation that froze its weights and calibration.", examples=[7]
+    )
+
+
 class Prediction(Schema):
     guesses: list[Guess] = Field(description="The likeliest characters, best first.")
+    ensemble: Predictor
 
 
 class OldCaptcha(Schema):

@@ -87,8 +87,12 @@ def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying
 def predict(request: HttpRequest) -> dict[str, object]:
     """Name the character in a picture: any drawing or scan, dark on light or light on dark."""
     glyph, top = glyph_of(request)
-    guesses = predicting.serving().guess(glyph[np.newaxis], top)[0]
-    return {"guesses": [{"character": name, "probability": share} for name, share in guesses]}
+    recogniser = predicting.serving()
+    guesses = recogniser.guess(glyph[np.newaxis], top)[0]
+    return {
+        "guesses": [{"character": name, "probability": share} for name, share in guesses],
+        "ensemble": recogniser.name,
+    }
 
 
 @old.get("/get-captcha", response={200: schemas.OldCaptcha, 503: schemas.OldMessage})

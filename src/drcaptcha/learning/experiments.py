@@ -2,8 +2,9 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ from drcaptcha.errors import NotPossible
 from drcaptcha.learning import examples, scoring
 from drcaptcha.learning.examples import Examples
 from drcaptcha.learning.models import Ensemble, Membership, Network
+from drcaptcha.learning.resuming import Trail
 from drcaptcha.learning.snapshots import Snapshot
 from handwriting import metrics
 from handwriting.alphabet import ALPHABETS, Alphabet
@@ -24,8 +26,9 @@ from handwriting.inference import Classifier
 from handwriting.networks import NAMES
 
 try:
-    from handwriting.networks import pictures, training
+    from handwriting.networks import judgement, pictures, training
     from handwriting.networks.architectures import parameter_count
+    from handwriting.networks.checkpoints import mark_of
     from handwriting.networks.export import CALIBRATION, export, quantise
 except ModuleNotFoundError as missing:
     raise NotPossible(
@@ -41,7 +44,11 @@ MOST_LOST = 0.01
 
 @dataclass(frozen=True)
 class Plan:
-    """What to train. Names of architectures, in order; ``subset`` takes that many training glyphs at random."""
+    """What to train. Names of architectures, in order; ``subset`` takes that many training glyphs at random.
+
+    Each network trains for ``epochs``; or for ``steps``; or for its equal part of ``minutes``, whichever is given.
+    ``balance`` makes up for classes that are unequal in number, from 0 to 1; None leaves it to the architecture.
+    """
 
     networks: tuple[str, ...] = ("compact",)
     epochs: int = 8
@@ -49,6 +56,9 @@ class Plan:
     subset: int | None = None
     seed: int = 0
     name: str = ""
+    minutes: float | None = None
+    steps: int | None = None
+    balance: float | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.networks if name not in NAMES]
@@ -58,6 +68,21 @@ class Plan:
             raise NotPossible(f"Name at least one network. There are: {', '.join(NAMES)}.")
         if self.epochs < 1 or self.batch_size < 1 or not 0 <= self.seed < MOST_SEEDS:
             raise NotPossible(f"Epochs and batch size must be at least 1, the seed from 0 to {MOST_SEEDS - 1}.")
+        try:
+            self.options(0)
+        except ValueError as fault:
+            raise NotPossible(f"{str(fault).capitalize()}.") from fault
+
+    def options(self, position: int) -> training.Options:
+        """Return how the network at ``position`` trains. Two of the same architecture differ by their seed."""
+        return training.Options(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            seed=self.seed + position,
+            minutes=self.minutes and self.minutes / len(self.networks),
+            steps=self.steps,
+            balance=self.balance,
+        )
 
 
 @dataclass(frozen=True)
@@ -80,28 +105,54 @@ class _Material:
     learning: Examples
     judging: Examples
 
+    @cached_property
+    def kept(self) -> NDArray[np.int64]:
+        """Positions of the glyphs to learn from."""
+        return self._sides[0]
+
+    @cached_property
+    def held(self) -> NDArray[np.int64]:
+        """Positions of the glyphs to validate on."""
+        return self._sides[1]
+
+    @cached_property
+    def _sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        kept, held = training.hold_out(self.learning.glyphs)
+        return kept.numpy(), held.numpy()
+
 
 def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> Ensemble:
     """Train the networks of ``plan`` and store each as it is finished; then store and evaluate their ensemble.
 
     Ctrl-C, or a worker that is told to stop, ends the training, not the work: the networks that were finished still
-    become an ensemble. With none finished the interruption goes on to the caller.
+    become an ensemble. With none finished the interruption goes on to the caller. Either way the same plan on the same
+    labels goes on, the next time, from the last whole epoch.
 
     Raises:
         NotPossible: there are no labelled glyphs to learn from or none to judge by.
     """
     progress(Step(0, "reading glyphs"))
     material = _gather(plan)
+    learning = material.learning
+    mark = mark_of(repr(replace(plan, name="")), learning.keys, learning.labels, learning.glyphs)
+    trail = Trail.of(mark, now=now)
     finished: list[Network] = []
     try:
         for position in range(len(plan.networks)):
-            finished.append(_train_one(plan, position, material, now, progress))  # noqa: PERF401 -- Kept one by one.
+            network = trail.network(position)
+            if network is None:
+                network = _train_one(plan, position, material, trail, progress)
+                network.created = now
+                network.save()
+                trail.finish(position, network)
+            finished.append(network)
+        trail.remove()
     except (KeyboardInterrupt, SystemExit):
         if not finished:
             raise
     progress(Step(1, "evaluating the ensemble"))
     ensemble = _unite(finished, plan.name or f"{' + '.join(n.architecture for n in finished)}, {now:%Y-%m-%d %H:%M}")
-    scoring.evaluate(ensemble, now=now)
+    scoring.settle(ensemble, now=now)
     return ensemble
 
 
@@ -113,7 +164,9 @@ def trial(*, epochs: int, seed: int = 0) -> tuple[float, int]:
     material = _gather(Plan(epochs=epochs, seed=seed))
     learning, classes = material.learning, material.alphabet.classes
     options = training.Options(epochs=epochs, seed=seed)
-    trained = training.train("compact", learning.glyphs, learning.labels, classes=len(classes), options=options)
+    trained = training.train(
+        "compact", learning.glyphs, learning.labels, classes=len(classes), options=options, held=learning.known.held
+    )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trial.onnx"
         export(trained.network, path)
@@ -128,37 +181,58 @@ def _gather(plan: Plan) -> _Material:
     return _Material(alphabet, learning, judging)
 
 
-def _train_one(plan: Plan, position: int, material: _Material, now: datetime, progress: Progress) -> Network:
+def _train_one(plan: Plan, position: int, material: _Material, trail: Trail, progress: Progress) -> Network:
+    """Return a trained network, not yet saved."""
     name, count = plan.networks[position], len(plan.networks)
-
-    def report(batch: training.Progress) -> None:
-        share = ((batch.epoch - 1) + batch.batch / batch.batches) / batch.epochs
-        line = f"{name}: epoch {batch.epoch} of {batch.epochs}, loss {batch.loss:.3f}"
-        progress(Step((position + share) / count, line, batch))
-
-    # Two of the same architecture are to differ, so each has a seed of its own.
-    options = training.Options(plan.epochs, plan.batch_size, plan.seed + position)
-    learning, classes = material.learning, len(material.alphabet)
-    trained = training.train(name, learning.glyphs, learning.labels, classes=classes, options=options, progress=report)
+    learning, options = material.learning, plan.options(position)
+    trained = training.train(
+        name,
+        learning.glyphs,
+        learning.labels,
+        classes=len(material.alphabet),
+        options=options,
+        checkpoint=trail.checkpoint(position),
+        progress=lambda batch: progress(Step((position + batch.share) / count, _line(name, batch), batch)),
+    )
     progress(Step((position + 1) / count, f"{name}: judging and drawing"))
     with TemporaryDirectory() as folder:
-        path = _export(trained, learning, material.alphabet, Path(folder))
+        path, lost = _export(trained, material, Path(folder))
         said = Classifier(path, material.alphabet.classes, threads=0).probabilities(material.judging.glyphs)
         network = _row(trained, options, material, said, path.read_bytes())
-    network.created = now
-    network.save()
+        network.float_onnx = ContentFile((Path(folder) / "float.onnx").read_bytes(), "float.onnx")
+    network.history |= {"numbers": path.stem, "lost": lost}
     return network
 
 
-def _export(trained: training.Trained, learning: Examples, alphabet: Alphabet, folder: Path) -> Path:
-    """Write the file that will serve: in 8-bit numbers, unless those cost accuracy on the validation glyphs."""
+def _line(name: str, batch: training.Progress) -> str:
+    """Return how far a network has come, for people."""
+    epochs = "" if batch.epochs is None else f" of {batch.epochs}"
+    known = f", validation {batch.finished[-1].validation_accuracy:.1%}" if batch.finished else ""
+    speed = f"{batch.images_per_second:,.0f} glyphs/s"
+    return (
+        f"{name}: epoch {batch.epoch}{epochs}, loss {batch.loss:.3f}{known}, {speed}, {left(batch.seconds_left)} left"
+    )
+
+
+def left(seconds: float) -> str:
+    """Return a time as people say it: seconds up to two minutes, then minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _export(trained: training.Trained, material: _Material, folder: Path) -> tuple[Path, float]:
+    """Write the file that will serve: in 8-bit numbers, unless those cost accuracy on the validation glyphs.
+
+    Returns it, and how much accuracy 8-bit numbers cost.
+    """
     plain, small = folder / "float.onnx", folder / "int8.onnx"
-    kept, held = (indices.numpy() for indices in training.hold_out(len(learning)))
+    learning, held = material.learning, material.held
     export(trained.network, plain)
-    quantise(plain, small, learning.glyphs[kept[:CALIBRATION]])
-    validation = Examples(learning.glyphs[held], learning.labels[held], learning.keys[held])
-    lost = _accuracy(plain, validation, alphabet) - _accuracy(small, validation, alphabet)
-    return plain if lost > MOST_LOST else small
+    # From all over, since an import may have brought one class after another.
+    spread = material.kept[:: max(1, len(material.kept) // CALIBRATION)]
+    quantise(plain, small, learning.glyphs[spread])
+    validation = Examples(learning.glyphs[held], learning.known[held], len(learning))
+    lost = _accuracy(plain, validation, material.alphabet) - _accuracy(small, validation, material.alphabet)
+    return (plain if lost > MOST_LOST else small), lost
 
 
 def _accuracy(path: Path, validation: Examples, alphabet: Alphabet) -> float:
@@ -181,26 +255,38 @@ def _row(
         classes="".join(alphabet.classes),
         folder=secrets.token_hex(16),
         seconds=trained.seconds,
-        epochs=options.epochs,
+        epochs=len(history),
         batch_size=options.batch_size,
         seed=options.seed,
         parameters=parameter_count(trained.network),
         train_size=trained.training_size,
         test_size=len(judging),
         accuracy=metrics.accuracy(said, judging.labels).value,
-        history={"precision": trained.precision, "epochs": [asdict(epoch) for epoch in history]},
+        history={
+            "precision": trained.precision,
+            "steps": trained.steps,
+            "minutes": options.minutes,
+            "balance": trained.balance,
+            "epochs": [asdict(epoch) for epoch in history],
+        },
         onnx=ContentFile(content, "network.onnx"),
-        snapshot=ContentFile(_snapshot(material.learning).to_bytes(), "snapshot.npz"),
+        snapshot=ContentFile(_snapshot(material).to_bytes(), "snapshot.npz"),
+        snapshot_hash=material.learning.known.fingerprint(alphabet),
+        given_labels=int((~material.learning.known.voted).sum()),
+        voted_labels=int(material.learning.known.voted.sum()),
+        known_labels=material.learning.available,
         architecture_picture=_png("architecture", pictures.architecture(trained.architecture, trained.network)),
         loss_picture=_png("loss", pictures.loss_curve(history)),
         accuracy_picture=_png("accuracy", pictures.accuracy_curve(history)),
-        confusion_picture=_png("confusion", pictures.confusion_matrix(confusion, alphabet.classes)),
+        confusion_picture=_png(
+            "confusion", judgement.confusion_matrix(confusion, alphabet.classes, metrics.clustered(confusion))
+        ),
     )
 
 
-def _snapshot(learning: Examples) -> Snapshot:
-    held = np.zeros(len(learning), bool)
-    held[training.hold_out(len(learning))[1].numpy()] = True
+def _snapshot(material: _Material) -> Snapshot:
+    learning, held = material.learning, np.zeros(len(material.learning), bool)
+    held[material.held] = True
     return Snapshot(learning.keys, learning.labels.astype(np.int16), held)
 
 

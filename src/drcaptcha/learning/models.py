@@ -1,21 +1,29 @@
 """Networks, the ensembles that weigh them, what they were judged to be worth, and the runs that made them."""
 
 import math
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from drcaptcha.glyphs.models import Glyph
-from handwriting.ensembles import normalise
+from handwriting import metrics
+from handwriting.ensembles import POOLINGS, normalise
 
 
 def network_folder(network: "Network", filename: str) -> str:
     """Return where a network's file is stored, in a folder of its own."""
     return f"networks/{network.folder}/{Path(filename).name}"
+
+
+def evaluation_folder(evaluation: "Evaluation", filename: str) -> str:  # noqa: ARG001 - Django calls it so.
+    """Return where a picture of an evaluation is stored, under a name that no other ever has."""
+    path = Path(filename)
+    return f"evaluations/{path.stem}-{secrets.token_hex(8)}{path.suffix}"
 
 
 class Network(models.Model):
@@ -38,6 +46,20 @@ class Network(models.Model):
     snapshot = models.FileField(
         upload_to=network_folder, blank=True, help_text="The glyphs and labels that it learned and was validated on."
     )
+    snapshot_hash = models.CharField(
+        max_length=64, blank=True, help_text="SHA-256 of the glyphs and labels in its snapshot."
+    )
+    given_labels = models.PositiveIntegerField(default=0, help_text="Labels of the snapshot that were given.")
+    voted_labels = models.PositiveIntegerField(default=0, help_text="Labels of the snapshot that votes gave.")
+    known_labels = models.PositiveIntegerField(
+        default=0, help_text="Labelled training glyphs that there were, learned from or not."
+    )
+    validation = models.FileField(
+        upload_to=network_folder, blank=True, help_text="What it says of the validation glyphs, as arrays."
+    )
+    float_onnx = models.FileField(
+        upload_to=network_folder, blank=True, help_text="The network before its numbers were made 8 bits short."
+    )
     architecture_picture = models.FileField(upload_to=network_folder)
     loss_picture = models.FileField(upload_to=network_folder)
     accuracy_picture = models.FileField(upload_to=network_folder)
@@ -53,6 +75,17 @@ class Ensemble(models.Model):
     name = models.CharField(max_length=100)
     networks = models.ManyToManyField(Network, through="Membership", related_name="ensembles")
     created = models.DateTimeField(auto_now_add=True)
+    pooling = models.CharField(
+        max_length=11,
+        choices=[(name, name) for name in POOLINGS],
+        default="probability",
+        help_text="Whether the weighted mean is of probabilities or of their logarithms.",
+    )
+    correction = models.FloatField(
+        default=0,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="How much of what unequal class frequencies in training did to it is taken back: 0 nothing, 1 all.",
+    )
 
     def __str__(self) -> str:
         return self.name
@@ -107,20 +140,88 @@ class Membership(models.Model):
 
 
 class Evaluation(models.Model):
-    """What an ensemble was worth on the test glyphs at one time, with the weights that it had."""
+    """What an ensemble or a network was worth on the test glyphs at one time, with all that decides what it says.
 
-    ensemble = models.ForeignKey(Ensemble, on_delete=models.CASCADE, related_name="evaluations")
+    It can serve as it was judged, also after its ensemble was changed. Figures are None where it is older than they.
+    """
+
+    ensemble = models.ForeignKey(Ensemble, null=True, blank=True, on_delete=models.CASCADE, related_name="evaluations")
+    network = models.ForeignKey(Network, null=True, blank=True, on_delete=models.CASCADE, related_name="evaluations")
     created = models.DateTimeField()
-    accuracy = models.FloatField()
-    test_size = models.PositiveIntegerField()
     weights = models.JSONField(help_text="Weight by network id, as evaluated.")
+    pooling = models.CharField(max_length=11, default="probability")
+    correction = models.FloatField(default=0)
+    counts = models.JSONField(default=list, blank=True, help_text="Training glyphs by class, for the correction.")
     temperature = models.FloatField(
         default=1, help_text="By what its log-probabilities are divided, so that they tell how often it is right."
     )
+    validation_size = models.PositiveIntegerField(default=0, help_text="Glyphs that the temperature was found on.")
+    snapshots = models.JSONField(default=dict, blank=True, help_text="Hash of the label snapshot by network id.")
+    test_size = models.PositiveIntegerField()
+    test_hash = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the test glyphs and their labels.")
+    accuracy = models.FloatField()
+    macro_f1 = models.FloatField(null=True, blank=True)
+    top3 = models.FloatField(null=True, blank=True)
+    folded = models.FloatField(null=True, blank=True, help_text="Accuracy where look-alikes count as the same.")
+    log_loss = models.FloatField(null=True, blank=True)
+    brier = models.FloatField(null=True, blank=True)
+    ece = models.FloatField(
+        null=True, blank=True, help_text="Expected calibration error over 15 bins of as many glyphs each."
+    )
+    confusion = models.JSONField(
+        default=list, blank=True, help_text="Counts; the row is the label, the column its guess."
+    )
+    said = models.BinaryField(default=b"", help_text="The class guessed for each test glyph, a byte each, by digest.")
+    right = models.BinaryField(default=b"", help_text="Whether that was right, a bit each.")
     seconds = models.FloatField()
+    confusion_picture = models.FileField(upload_to=evaluation_folder, blank=True)
+    reliability_picture = models.FileField(upload_to=evaluation_folder, blank=True)
+    errors_picture = models.FileField(upload_to=evaluation_folder, blank=True)
+    growth_picture = models.FileField(upload_to=evaluation_folder, blank=True)
+
+    class Meta:
+        indexes = [models.Index("ensemble", "created", name="evaluation_latest")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(ensemble=None) ^ models.Q(network=None), name="evaluation_of_one_thing"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.accuracy:.2%} of {self.test_size:,}"
+
+    @property
+    def subject(self) -> "Ensemble | Network | None":
+        """The ensemble or the network that was judged."""
+        return self.ensemble or self.network
+
+    @property
+    def share(self) -> metrics.Share:
+        """The accuracy with its 95 % interval."""
+        return metrics.share(round(self.accuracy * self.test_size), self.test_size)
+
+    def decides_like(self, other: "Evaluation") -> bool:
+        """Tell whether both are of one ensemble and name the same character for every glyph, however sure they are."""
+        return all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("ensemble_id", "weights", "pooling", "correction", "counts")
+        )
+
+
+class Promotion(models.Model):
+    """An ensemble was made the one that serves. The latest whose evaluation is still there is the champion."""
+
+    evaluation = models.ForeignKey(Evaluation, null=True, on_delete=models.SET_NULL, related_name="promotions")
+    name = models.CharField(max_length=100, help_text="Of the ensemble, which may be gone.")
+    classes = models.CharField(max_length=200, help_text="The characters that it tells apart.")
+    previous = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    reason = models.CharField(max_length=200)
+    by = models.CharField(max_length=150, blank=True, help_text="The administrator; empty where it won by itself.")
+    p_value = models.FloatField(null=True, blank=True, help_text="Of McNemar's test against the one that served.")
+    created = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} serves"
 
 
 class Prior(models.Model):
@@ -143,7 +244,9 @@ class Run(models.Model):
         FINISHED = "finished"
         FAILED = "failed"
 
-    kind = models.CharField(max_length=20, choices=[("training", "training"), ("evaluation", "evaluation")])
+    KINDS = ("training", "evaluation", "optimisation", "opinions")
+
+    kind = models.CharField(max_length=20, choices=[(kind, kind) for kind in KINDS])
     options = models.JSONField(default=dict)
     ensemble = models.ForeignKey(Ensemble, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)

@@ -9,78 +9,48 @@ from numpy.typing import NDArray
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import SIDE, Glyph, Split
 from drcaptcha.learning import registry, snapshots
-from drcaptcha.learning.models import Ensemble, Network, Prior
+from drcaptcha.learning.models import Ensemble, Evaluation, Prior
 from drcaptcha.learning.signals import priors_changed
-from handwriting.ensembles import calibrate, temper
 from handwriting.inference import InferenceError
 
 BATCH = 2_000
 
-FEWEST_HELD = 200
-"""Validation glyphs that a calibration needs."""
-
-
-def temperature(ensemble: Ensemble, committee: registry.Committee) -> float:
-    """Return the temperature that calibrates ``ensemble`` on the glyphs that all its members were validated on.
-
-    It is 1, which changes nothing, where they share too few.
-    """
-    held: dict[int, int] | None = None
-    for network in _members(ensemble):
-        snapshot = snapshots.of(network)
-        own = (
-            {}
-            if snapshot is None
-            else dict(zip(snapshot.keys[snapshot.held].tolist(), snapshot.labels[snapshot.held].tolist(), strict=True))
-        )
-        held = own if held is None else {key: label for key, label in held.items() if own.get(key) == label}
-    if not held or len(held) < FEWEST_HELD:
-        return 1.0
-    said = np.concatenate([committee.probabilities(pictures) for _, pictures in _pictures(sorted(held))])
-    return calibrate(said, np.array([held[key] for key in sorted(held)]))
-
 
 def score(
-    ensemble: Ensemble, *, now: datetime, missing: bool = False, progress: Callable[[float], object] = lambda _: None
+    judged: Evaluation, *, now: datetime, missing: bool = False, progress: Callable[[float], object] = lambda _: None
 ) -> int:
-    """Store what ``ensemble`` thinks of every glyph whose label was not given and that it never learned from.
+    """Store what an ensemble, as it was judged, thinks of every glyph that it never learned and that was not labelled.
 
-    With ``missing`` only of those that have no prior yet. A glyph that a member has learned keeps the prior that an
-    earlier ensemble gave it. Returns the number of glyphs scored.
+    No label was given, that is: those that votes gave are of interest too. The classes of such glyphs are as unequal as
+    those that it learned, so no correction for that is made. With ``missing`` only those are scored that have no prior
+    yet. A glyph that a member has learned keeps the prior that an earlier ensemble gave it. Returns the number scored.
 
     Raises:
-        NotPossible: the ensemble was never evaluated, or its files can't be read.
+        NotPossible: the files of the ensemble can't be read.
     """
-    evaluation = ensemble.evaluation
-    if evaluation is None:
-        raise NotPossible(f"The ensemble {ensemble} has not been evaluated yet. Evaluate it first.")
-    committee = registry.committee(ensemble, threads=0)
+    committee = registry.committee(judged, threads=0)
     wanted = Glyph.objects.filter(split=Split.TRAIN, given="")
     if missing:
         wanted = wanted.filter(prior=None)
     keys = np.fromiter(wanted.order_by("pk").values_list("pk", flat=True).iterator(), np.int64)
-    keys = np.setdiff1d(keys, _learned(ensemble), assume_unique=True)
+    keys = np.setdiff1d(keys, _learned(judged), assume_unique=True)
     done = 0
     try:
         for some, pictures in _pictures(keys.tolist()):
-            _store(ensemble, some, temper(committee.probabilities(pictures), evaluation.temperature))
+            _store(judged, some, committee.uncorrected(pictures))
             done += len(some)
             progress(done / len(keys))
     except InferenceError as fault:
-        raise NotPossible(f"A network of the ensemble {ensemble} can't be used: {fault}") from fault
+        raise NotPossible(f"A network of the ensemble {judged.ensemble} can't be used: {fault}") from fault
     if done:
         priors_changed.send(Ensemble, now=now)
     return done
 
 
-def _members(ensemble: Ensemble) -> list[Network]:
-    return [member.network for member in ensemble.memberships.filter(weight__gt=0).select_related("network")]
-
-
-def _learned(ensemble: Ensemble) -> NDArray[np.int64]:
+def _learned(judged: Evaluation) -> NDArray[np.int64]:
     """Return the glyphs that a member has learned. One without a snapshot may have learned any that has a label."""
     learned = [np.empty(0, np.int64)]
-    for network in _members(ensemble):
+    for network in registry.members_of(judged):
         snapshot = snapshots.of(network)
         labelled = Glyph.objects.labelled().values_list("pk", flat=True)
         learned.append(np.fromiter(labelled, np.int64) if snapshot is None else snapshot.keys)
@@ -98,11 +68,11 @@ def _pictures(keys: Sequence[int]) -> Iterator[tuple[list[int], NDArray[np.uint8
         )
 
 
-def _store(ensemble: Ensemble, keys: Sequence[int], said: NDArray[np.float64]) -> None:
+def _store(judged: Evaluation, keys: Sequence[int], said: NDArray[np.float64]) -> None:
     rows = said.astype(np.float16)
     Prior.objects.bulk_create(
         (
-            Prior(glyph_id=key, ensemble=ensemble, probabilities=row.tobytes())
+            Prior(glyph_id=key, ensemble=judged.ensemble, probabilities=row.tobytes())
             for key, row in zip(keys, rows, strict=True)
         ),
         update_conflicts=True,

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from drcaptcha.errors import NotPossible, NotReady
 from drcaptcha.learning import registry
-from drcaptcha.learning.models import Ensemble, Network
-from handwriting.ensembles import temper
+from drcaptcha.learning.models import Ensemble, Evaluation, Network
 from handwriting.formats.folders import picture_files
 from handwriting.inference import InferenceError, guesses
 from handwriting.preprocessing import PictureError, read
@@ -28,10 +27,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recogniser:
-    """Networks that decide together, and the temperature at which their probabilities tell how often they are right."""
+    """Networks that decide together, and the evaluation by which they are weighed and calibrated, if there is one."""
 
     committee: registry.Committee
-    temperature: float = 1.0
+    judged: Evaluation | None = None
+
+    @property
+    def name(self) -> dict[str, object]:
+        """What says so: the ensemble and the evaluation that it serves by."""
+        if self.judged is None:
+            return {}
+        return {"id": self.judged.ensemble_id, "name": str(self.judged.ensemble), "evaluation": self.judged.pk}
 
     def guess(self, glyphs: NDArray[np.uint8], top: int = 3) -> list[Guesses]:
         """Return the ``top`` likeliest characters for each of ``glyphs`` ``(n, 28, 28)``.
@@ -42,9 +48,13 @@ class Recogniser:
         try:
             said = self.committee.probabilities(glyphs)
         except InferenceError as fault:
-            _log.exception("The networks can't be used")
-            raise NotReady("The networks of this server can't be read. Its log says why.") from fault
-        return [guesses(row, self.committee.classes, top) for row in temper(said, self.temperature)]
+            raise _unreadable(fault) from fault
+        return [guesses(row, self.committee.classes, top) for row in said]
+
+
+def _unreadable(fault: Exception) -> NotReady:
+    _log.error("The networks can't be used", exc_info=fault)
+    return NotReady("The networks of this server can't be read. Its log says why.")
 
 
 @dataclass(frozen=True)
@@ -60,24 +70,27 @@ def serving() -> Recogniser:
     """Return the ensemble that serves.
 
     Raises:
-        NotReady: no ensemble was evaluated yet.
+        NotReady: none serves yet, or one of its networks is gone.
     """
-    ensemble = registry.best()
-    if ensemble is None:
+    judged = registry.champion()
+    if judged is None:
         raise NotReady("No networks have been trained here yet. An administrator can train some.")
-    return by_ensemble(ensemble)
+    try:
+        return Recogniser(registry.committee(judged), judged)
+    except NotPossible as fault:
+        raise _unreadable(fault) from fault
 
 
 def by_ensemble(ensemble: Ensemble) -> Recogniser:
-    """Return an ensemble, calibrated by its latest evaluation; as it is where it has none.
+    """Return an ensemble as it was judged last.
 
     Raises:
-        NotPossible: it has no network with a weight.
+        NotPossible: it was never evaluated, or a network is gone.
     """
-    if not ensemble.memberships.filter(weight__gt=0).exists():
-        raise NotPossible(f"The ensemble {ensemble} has no network with a weight above 0. Give it one.")
-    evaluation = ensemble.evaluation
-    return Recogniser(registry.committee(ensemble), evaluation.temperature if evaluation else 1.0)
+    judged = ensemble.evaluation
+    if judged is None:
+        raise NotPossible(f"The ensemble {ensemble} was never evaluated. Do so with: evaluateensemble {ensemble.pk}")
+    return Recogniser(registry.committee(judged), judged)
 
 
 def by_network(network: Network) -> Recogniser:

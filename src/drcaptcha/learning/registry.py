@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from django.conf import settings
-from django.db.models import OuterRef, Subquery
+from django.db.models import QuerySet
 from numpy.typing import NDArray
 
-from drcaptcha.learning.models import Ensemble, Evaluation, Network
+from drcaptcha.errors import NotPossible
+from drcaptcha.learning.models import Evaluation, Network, Promotion
 from handwriting.alphabet import ALPHABETS
-from handwriting.ensembles import combine
+from handwriting.ensembles import Pooling, combine, correct, temper
 from handwriting.inference import Classifier
 
 MOST_LOADED = 8
@@ -19,48 +21,97 @@ MOST_LOADED = 8
 
 
 class Committee:
-    """Networks that decide together by the weighted mean of their probabilities."""
+    """Networks that decide together, as they were judged."""
 
-    def __init__(self, members: Sequence[Classifier], weights: Sequence[float]) -> None:
+    def __init__(
+        self,
+        members: Sequence[Classifier],
+        weights: Sequence[float],
+        *,
+        pooling: Pooling = "probability",
+        correction: float = 0.0,
+        counts: Sequence[int] = (),
+        temperature: float = 1.0,
+    ) -> None:
         if len({member.classes for member in members}) > 1:
             raise ValueError("the networks of an ensemble must tell the same classes apart, in the same order")
         self.members = tuple(members)
         self.weights = np.array(weights, np.float64)
         self.classes = self.members[0].classes
+        self.pooling = pooling
+        self.correction = correction
+        self.counts = np.array(counts, np.int64)
+        self.temperature = temperature
 
     def probabilities(self, glyphs: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return ``(n, classes)`` for uint8 ``glyphs`` ``(n, 28, 28)``."""
-        return combine(np.stack([member.probabilities(glyphs) for member in self.members]), self.weights)
+        """Return calibrated ``(n, classes)`` for uint8 ``glyphs`` ``(n, 28, 28)``."""
+        return self.concluded(np.stack([member.probabilities(glyphs) for member in self.members]))
+
+    def concluded(self, said: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return what members who say ``said`` ``(m, n, classes)`` say together, corrected and calibrated."""
+        pooled = combine(said, self.weights, self.pooling)
+        if self.correction:
+            pooled = correct(pooled, self.counts, self.correction)
+        return pooled if self.temperature == 1 else temper(pooled, self.temperature)
+
+    def uncorrected(self, glyphs: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return the same for glyphs whose classes are as unequal as those that were learned."""
+        said = np.stack([member.probabilities(glyphs) for member in self.members])
+        return temper(combine(said, self.weights, self.pooling), self.temperature)
 
 
-def best() -> Ensemble | None:
-    """Return the ensemble whose latest evaluation is the highest, of equals the newer; None where none has one.
+def champion() -> Evaluation | None:
+    """Return the ensemble that serves, as it was judged; None where none of the alphabet in use does.
 
-    Only what can be compared is: ensembles of the alphabet in use, judged by as many test glyphs as the one that was
-    judged last. After an import has brought test glyphs, an older ensemble has to be evaluated again to be chosen.
+    Read from the database each time, so that every process notices a promotion at once.
     """
-    latest = Evaluation.objects.filter(ensemble=OuterRef("pk")).order_by("-created", "-pk")
+    promotion = promotions().first()
+    return None if promotion is None else promotion.evaluation
+
+
+def promotions() -> QuerySet[Promotion]:
+    """Select the promotions of the alphabet in use whose evaluation is still there, the latest first."""
     classes = "".join(ALPHABETS[settings.DRCAPTCHA_ALPHABET].classes)
-    judged = (
-        Ensemble.objects.filter(networks__classes=classes)
-        .annotate(
-            judged=Subquery(latest.values("created")[:1]),
-            accuracy=Subquery(latest.values("accuracy")[:1]),
-            test_size=Subquery(latest.values("test_size")[:1]),
-        )
-        .exclude(judged=None)
-        .distinct()
+    return (
+        Promotion.objects.filter(classes=classes)
+        .exclude(evaluation=None)
+        .select_related("evaluation__ensemble")
+        .defer("evaluation__confusion", "evaluation__said", "evaluation__right")
+        .order_by("-pk")
     )
-    last = judged.order_by("-judged", "-pk").first()
-    return last and judged.filter(test_size=last.test_size).order_by("-accuracy", "-pk").first()
 
 
-def committee(ensemble: Ensemble, *, threads: int = 1) -> Committee:
-    """Return the networks of ``ensemble`` with their weights. Those that weigh nothing are left out."""
-    members = list(ensemble.memberships.filter(weight__gt=0).select_related("network").order_by("pk"))
+def committee(judged: Evaluation, *, threads: int = 1) -> Committee:
+    """Return the networks of an evaluation, with all else that decides what it says.
+
+    Networks that weigh nothing are left out.
+
+    Raises:
+        NotPossible: a network is gone.
+    """
+    weights = {int(key): weight for key, weight in judged.weights.items() if weight > 0}
+    networks = members_of(judged)
     return Committee(
-        [classifier(member.network, threads=threads) for member in members], [member.weight for member in members]
+        [classifier(network, threads=threads) for network in networks],
+        [weights[network.pk] for network in networks],
+        pooling=cast("Pooling", judged.pooling),
+        correction=judged.correction,
+        counts=judged.counts,
+        temperature=judged.temperature,
     )
+
+
+def members_of(judged: Evaluation) -> list[Network]:
+    """Return the networks that have a say in an evaluation, in the order of their keys.
+
+    Raises:
+        NotPossible: one is gone.
+    """
+    keys = [int(key) for key, weight in judged.weights.items() if weight > 0]
+    networks = list(Network.objects.filter(pk__in=keys).defer("history").order_by("pk"))
+    if len(networks) < len(keys) or not keys:
+        raise NotPossible(f"A network of {judged.ensemble} is gone. Evaluate the ensemble again.")
+    return networks
 
 
 def classifier(network: Network, *, threads: int = 1) -> Classifier:

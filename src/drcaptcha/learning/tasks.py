@@ -15,8 +15,8 @@ from django.utils import timezone
 from django_tasks import task
 
 from drcaptcha.errors import DrCaptchaError
-from drcaptcha.learning import scoring
-from drcaptcha.learning.models import Ensemble, Run
+from drcaptcha.learning import opinions, registry, scoring
+from drcaptcha.learning.models import Ensemble, Evaluation, Promotion, Run
 
 PACE = 1.0
 """Least seconds between two notes of progress: a batch takes far less, and each note is a write."""
@@ -35,6 +35,29 @@ def queue_training(options: dict[str, object]) -> Run:
     run = Run.objects.create(kind="training", options=options)
     train.enqueue(run.pk)
     return run
+
+
+def queue_optimisation(ensemble: Ensemble, pooling: str = "auto") -> Run:
+    """Queue a search for the weights of ``ensemble`` that suit the validation glyphs best, and its evaluation."""
+    run = Run.objects.create(kind="optimisation", ensemble=ensemble, options={"pooling": pooling})
+    optimise.enqueue(run.pk)
+    return run
+
+
+def queue_opinions(promotion: Promotion) -> Run:
+    """Queue the scoring of all glyphs without a given label by an ensemble that was just promoted."""
+    judged = promotion.evaluation
+    ensemble = None if judged is None else judged.ensemble
+    run = Run.objects.create(kind="opinions", ensemble=ensemble, options={"evaluation": promotion.evaluation_id})
+    form_opinions.enqueue(run.pk)
+    return run
+
+
+def follow_deletion(sender: object, **_: object) -> None:  # noqa: ARG001
+    """Where the ensemble that served was deleted, have the one that serves now give its opinion."""
+    latest, holder = Promotion.objects.order_by("pk").last(), registry.promotions().first()
+    if latest and latest.evaluation_id is None and holder:
+        queue_opinions(holder)
 
 
 def queue_evaluation(ensemble: Ensemble) -> Run:
@@ -63,6 +86,18 @@ def evaluate(run: int) -> None:
     follow(Run.objects.get(pk=run), _evaluate)
 
 
+@task()
+def optimise(run: int) -> None:
+    """Find weights for the ensemble of ``run``."""
+    follow(Run.objects.get(pk=run), _optimise)
+
+
+@task()
+def form_opinions(run: int) -> None:
+    """Have the ensemble of ``run`` score the glyphs without a given label."""
+    follow(Run.objects.get(pk=run), _form_opinions)
+
+
 def _train(run: Run) -> str:
     from drcaptcha.learning import experiments  # noqa: PLC0415 -- Loads PyTorch, which only the worker may.
 
@@ -84,7 +119,36 @@ def _train(run: Run) -> str:
 def _evaluate(run: Run) -> str:
     if run.ensemble is None:
         return "The ensemble was deleted."
-    return str(scoring.evaluate(run.ensemble, now=timezone.now()))
+    return str(scoring.evaluate(run.ensemble, now=timezone.now(), progress=_teller(run)))
+
+
+def _optimise(run: Run) -> str:
+    if run.ensemble is None:
+        return "The ensemble was deleted."
+    pooling = run.options.get("pooling", "auto")
+    return str(scoring.optimise(run.ensemble, pooling=pooling, now=timezone.now(), progress=_teller(run)))
+
+
+def _form_opinions(run: Run) -> str:
+    judged = Evaluation.objects.filter(pk=run.options["evaluation"]).first()
+    if judged is None or judged != registry.champion():
+        return "Another ensemble serves by now."
+    tell = _teller(run)
+    scored = opinions.score(judged, now=timezone.now(), progress=lambda share: tell(share, "scoring glyphs"))
+    return f"{scored:,} glyphs scored"
+
+
+def _teller(run: Run) -> Callable[[float, str], None]:
+    """Return what writes down how far ``run`` has come, a new line at once and a share now and then."""
+    noted, told = 0.0, ""
+
+    def tell(share: float, line: str) -> None:
+        nonlocal noted, told
+        if line != told or time.monotonic() - noted >= PACE:
+            noted, told = time.monotonic(), line
+            note(run, done=share, line=line)
+
+    return tell
 
 
 def follow(run: Work, work: Callable[[Work], str]) -> None:

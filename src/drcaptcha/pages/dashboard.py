@@ -115,9 +115,8 @@ def _passes(now: datetime) -> dict[str, Any]:
 
 def _best(now: datetime) -> dict[str, Any] | None:  # noqa: ARG001
     """Return the ensemble that serves, with its accuracy in percent."""
-    best = registry.best()
-    evaluation = best.evaluation if best else None
-    return {"ensemble": best, "share": 100 * evaluation.accuracy} if evaluation else None
+    champion = registry.champion()
+    return {"ensemble": champion.ensemble, "share": 100 * champion.accuracy} if champion else None
 
 
 def _runs(now: datetime) -> list[Run]:  # noqa: ARG001

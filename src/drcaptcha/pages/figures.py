@@ -52,6 +52,5 @@ class Figures:
 
 
 def _best_accuracy() -> float | None:
-    ensemble = registry.best()
-    evaluation = ensemble.evaluation if ensemble else None
-    return evaluation.accuracy if evaluation else None
+    champion = registry.champion()
+    return champion.accuracy if champion else None

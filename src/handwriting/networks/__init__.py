@@ -6,6 +6,9 @@ This file itself does not, so that a program without torch can still offer the c
 NAMES = {
     "compact": "Our default: five normalised convolutions, 0.3 M parameters.",
     "slim": "A cheap companion of compact: three normalised convolutions, 0.3 M parameters.",
+    "residual-small": "Residual blocks, 0.2 M parameters: the most for a few minutes of a plain computer.",
+    "residual": "Residual blocks, 0.6 M parameters.",
+    "residual-large": "Residual blocks, 1.2 M parameters: for an hour, or a GPU.",
     "nn": "The original's plain network: one dense layer of 10,000.",
     "dnn": "The original's deep dense network: 4096, 1024 and 512.",
     "cnn1": "The original's first convolutional network: 32 and 64 channels, dense 1024.",

@@ -1,10 +1,12 @@
 """The networks, each one class that reads from top to bottom and one frozen configuration.
 
-All take float32 ``(n, 1, 28, 28)`` with ink in 0 to 1 and give logits ``(n, classes)``. To add one, write its class
-and name it in ``ARCHITECTURES``.
+All take float32 ``(n, 1, 28, 28)`` with ink in 0 to 1 and give logits ``(n, classes)``. To add one, see
+docs/learning.md.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -174,6 +176,54 @@ class Slim(Network):
         )
 
 
+@dataclass(frozen=True)
+class ResidualConfig:
+    """Channels at 14 × 14, 7 × 7 and 4 × 4, and how many residual blocks stand at each."""
+
+    channels: tuple[int, int, int] = (32, 64, 128)
+    blocks: tuple[int, int, int] = (1, 1, 1)
+    dropout: float = 0.0
+
+
+class Residual(Network):
+    """Residual blocks at three scales, each with as much to calculate (He et al. 2015, arXiv 1512.03385)."""
+
+    augmented = True
+
+    def __init__(self, classes: int, config: ResidualConfig = ResidualConfig()) -> None:
+        super().__init__()
+        first, second, third = config.channels
+        self.stages = nn.Sequential(
+            _normalised(1, first, kernel=5, stride=2),  # (n, first, 14, 14)
+            *(Shortcut(first) for _ in range(config.blocks[0])),
+            _normalised(first, second, stride=2),  # (n, second, 7, 7)
+            *(Shortcut(second) for _ in range(config.blocks[1])),
+            _normalised(second, third, stride=2),  # (n, third, 4, 4)
+            *(Shortcut(third) for _ in range(config.blocks[2])),
+            nn.Flatten(),  # (n, third * 16)
+            nn.Dropout(config.dropout),
+            nn.Linear(third * 16, classes),
+        )
+
+
+class Shortcut(nn.Module):  # type: ignore[misc]
+    """Two normalised convolutions, whose outcome is added to what went in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _normalised(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the same shape."""
+        return nn.functional.relu(features + self.norm(self.second(self.first(features))))
+
+
+SMALL = ResidualConfig((20, 40, 80))
+LARGE = ResidualConfig((48, 96, 192))
+
+
 def _dense(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(inplace=True), nn.Dropout(dropout))
 
@@ -187,14 +237,18 @@ def _normalised(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) 
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
-ARCHITECTURES: dict[str, type[Network]] = {
+ARCHITECTURES: dict[str, Callable[[int], Network]] = {
     "nn": Nn,
     "dnn": Dnn,
     "cnn1": Cnn1,
     "cnn2": Cnn2,
     "compact": Compact,
     "slim": Slim,
+    "residual-small": partial(Residual, config=SMALL),
+    "residual": Residual,
+    "residual-large": partial(Residual, config=LARGE),
 }
+"""Each makes a network for so many classes."""
 
 
 def parameter_count(network: Network) -> int:

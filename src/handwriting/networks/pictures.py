@@ -1,34 +1,32 @@
-"""Pictures drawn with matplotlib: a trained network's architecture, its two curves and its confusions; a simulation.
+"""Pictures drawn with matplotlib: a trained network's architecture, its two curves; a simulation.
 
 Each function returns the bytes of a PNG. Figures are built without pyplot, so that nothing global is kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from torch import Tensor, nn
 
-from handwriting.networks.architectures import Network, parameter_count
+from handwriting.networks.architectures import Network, Shortcut, parameter_count
+from handwriting.networks.paper import FAINT, INK, PAPER, PERCENT, TRAINING, VALIDATION, plain, png, sheet
 from handwriting.networks.training import Epoch
 
-INK, FAINT, RULE, PAPER = "#1c2330", "#6b7484", "#dfe3ea", "#ffffff"
-TRAINING, VALIDATION = "#9aa5b8", "#c2410c"
-FAMILY = {"Convolution": "#dbeafe", "Dense": "#fde8d7", "Pool": "#e2f3e5", "Flatten": "#eef0f4", "Dropout": "#eef0f4"}
-HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#fed7aa", "#ea580c", "#7c2d12"])
-RESOLUTION = 144
-"""Dots per inch."""
-PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g}%")
+FAMILY = {
+    "Convolution": "#dbeafe",
+    "Residual": "#cfdcf7",
+    "Dense": "#fde8d7",
+    "Pool": "#e2f3e5",
+    "Flatten": "#eef0f4",
+    "Dropout": "#eef0f4",
+}
 WIDTH = 6.8
 """Of the drawing of an architecture, in inches."""
 
@@ -47,7 +45,7 @@ def architecture(name: str, network: Network) -> bytes:
     """Draw ``network`` from the glyph at the top to the classes at the bottom."""
     drawn = [Block("Glyph", "28 × 28, ink 0 to 1", (1, 28, 28), 0), *blocks(network)]
     height = 0.62 * len(drawn) + 0.9
-    figure = _figure(WIDTH, height)
+    figure = sheet(WIDTH, height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(0, WIDTH)
@@ -57,7 +55,7 @@ def architecture(name: str, network: Network) -> bytes:
     axes.text(WIDTH - 0.3, 0.42, total, fontsize=10, color=FAINT, va="center", ha="right")
     for position, block in enumerate(drawn):
         _draw_block(axes, block, 0.75 + 0.62 * position, last=position == len(drawn) - 1)
-    return _png(figure)
+    return png(figure)
 
 
 def blocks(network: Network) -> list[Block]:
@@ -76,7 +74,7 @@ def loss_curve(history: Sequence[Epoch]) -> bytes:
     """Draw training and validation loss by epoch."""
     figure, axes = _curve("Loss", [e.loss for e in history], [e.validation_loss for e in history])
     axes.set_ylim(bottom=0)
-    return _png(figure)
+    return png(figure)
 
 
 def accuracy_curve(history: Sequence[Epoch]) -> bytes:
@@ -84,27 +82,7 @@ def accuracy_curve(history: Sequence[Epoch]) -> bytes:
     figure, axes = _curve("Accuracy", [e.accuracy for e in history], [e.validation_accuracy for e in history])
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set_ylim(top=1)
-    return _png(figure)
-
-
-def confusion_matrix(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> bytes:
-    """Draw ``counts`` (label by row, prediction by column) as shares of each label, which no class can then dominate.
-
-    The colour grows with the root of the share, so that rare confusions show.
-    """
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    side = max(5.0, 0.2 * len(classes) + 1.6)
-    figure = _figure(side, side)
-    axes = figure.add_axes((0.09, 0.06, 0.86, 0.86))
-    axes.imshow(np.sqrt(shares), cmap=HEAT, vmin=0, vmax=1)
-    _label_matrix(axes, classes)
-    for row, column in np.argwhere(shares >= 0.05):
-        if row != column:
-            axes.text(column, row, f"{shares[row, column]:.0%}"[:-1], ha="center", va="center", fontsize=7, color=INK)
-    right = np.trace(counts) / max(1, counts.sum())
-    axes.set_title(f"What was read for what   {right:.1%} right", loc="left", color=INK, fontsize=11, pad=22)
-    return _png(figure)
+    return png(figure)
 
 
 def simulation(outcome: Mapping[str, Any]) -> bytes:
@@ -118,7 +96,7 @@ def simulation(outcome: Mapping[str, Any]) -> bytes:
     labelled = [row for row in course if row["accepted"]]
     learned = [row for row in course if "network" in row]
     rows = 3 if learned else 2
-    figure = _figure(11.5, 3.6 * rows)
+    figure = sheet(11.5, 3.6 * rows)
     grid = figure.subplots(rows, 2, gridspec_kw={"hspace": 0.45, "wspace": 0.22})
     _trace(grid[0, 0], "Labels that are right", labelled, "votes", lambda row: row["accuracy"], share=True)
     _trace(grid[0, 1], "Glyphs accepted", course, "votes", lambda row: row["accepted"] / outcome["probes"], share=True)
@@ -129,7 +107,7 @@ def simulation(outcome: Mapping[str, Any]) -> bytes:
         _trace(grid[2, 0], "A network trained on them", learned, "labels", lambda row: row["network"], share=True)
         grid[2, 1].set_axis_off()
     figure.subplots_adjust(left=0.07, right=0.97, top=1 - 0.2 / rows, bottom=0.16 / rows)
-    return _png(figure)
+    return png(figure)
 
 
 def _trace(
@@ -142,7 +120,7 @@ def _trace(
     share: bool = False,
 ) -> None:
     """Draw one figure of each row against another, ``below``."""
-    _plain(axes, title, below)
+    plain(axes, title, below)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
     values = [value(row) for row in course]
     counts = [row[below] for row in course]
@@ -157,7 +135,7 @@ def _trace(
 
 def _kinds(axes: Axes, passed: Mapping[str, float], wrong: Mapping[str, float]) -> None:
     """Draw two bars for each kind of visitor."""
-    _plain(axes, "Visitors", "")
+    plain(axes, "Visitors", "")
     axes.grid(visible=False)
     places = np.arange(len(passed))
     for name, shares, colour, offset in (
@@ -174,40 +152,17 @@ def _kinds(axes: Axes, passed: Mapping[str, float], wrong: Mapping[str, float]) 
     axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
 
 
-def _label_matrix(axes: Axes, classes: Sequence[str]) -> None:
-    axes.set_xticks(range(len(classes)), classes, fontsize=8)
-    axes.set_yticks(range(len(classes)), classes, fontsize=8)
-    axes.tick_params(length=0, labeltop=True, colors=INK)
-    axes.set_xlabel("read as (figures: % of the label's glyphs, from 5)", color=FAINT, fontsize=9)
-    axes.set_ylabel("label", color=FAINT, fontsize=9)
-    axes.set_xticks(np.arange(-0.5, len(classes)), minor=True)
-    axes.set_yticks(np.arange(-0.5, len(classes)), minor=True)
-    axes.grid(which="minor", color=RULE, linewidth=0.4)
-    axes.tick_params(which="minor", length=0)
-    axes.spines[:].set_color(RULE)
-
-
 def _curve(title: str, training: Sequence[float], validation: Sequence[float]) -> tuple[Figure, Axes]:
-    figure = _figure(6.4, 3.8)
+    figure = sheet(6.4, 3.8)
     axes = figure.add_axes((0.1, 0.14, 0.74, 0.72))
     # Each line carries its name at its end; where the ends meet, the names part.
     meet = abs(training[-1] - validation[-1]) < 0.06 * (np.ptp([*training, *validation]) or 1)
     nudge = 0 if not meet else 7 if validation[-1] >= training[-1] else -7
     _line(axes, "training", training, TRAINING, -nudge)
     _line(axes, "validation", validation, VALIDATION, nudge)
-    _plain(axes, title, "epoch")
+    plain(axes, title, "epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure, axes
-
-
-def _plain(axes: Axes, title: str, below: str) -> None:
-    """Give axes their title, what the figures below them count, and as few lines as can be."""
-    axes.set_title(title, loc="left", color=INK, fontsize=13, fontweight="bold", pad=12)
-    axes.set_xlabel(below, color=FAINT, fontsize=9)
-    axes.grid(axis="y", color=RULE, linewidth=0.8)
-    axes.tick_params(length=0, colors=FAINT, labelsize=9)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(RULE)
 
 
 def _line(axes: Axes, name: str, values: Sequence[float], colour: str, nudge: int) -> None:
@@ -255,7 +210,7 @@ def _draw_block(axes: Axes, block: Block, top: float, *, last: bool) -> None:
 
 def _block(stage: nn.Module, features: Tensor) -> Block:
     parts = [part for part in stage.modules() if not list(part.children())]
-    title, details = "", []
+    title, details = "Residual" if isinstance(stage, Shortcut) else "", []
     for part in parts:
         name, detail = _words(part)
         title = title or name
@@ -276,15 +231,3 @@ def _words(part: nn.Module) -> tuple[str, str]:
         return "Dropout", f"dropout {part.p:g}"
     plain = {nn.Linear: ("Dense", ""), nn.BatchNorm2d: ("Norm", "norm"), nn.ReLU: ("ReLU", "ReLU")}
     return plain.get(type(part), (type(part).__name__, ""))
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=RESOLUTION, facecolor=PAPER)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()

@@ -13,6 +13,7 @@ from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.glyphs.models import Glyph, Split, State
 from drcaptcha.labelling import auditing
 from drcaptcha.labelling.models import Decision, Role, Source, Vote
+from drcaptcha.learning import promoting
 from drcaptcha.learning.models import Ensemble, Evaluation, Run
 from drcaptcha.pages import dashboard
 
@@ -138,10 +139,12 @@ def test_it_shows_the_ensemble_that_serves_and_the_latest_runs(
     owner: Client, make_ensemble: Callable[..., Ensemble]
 ) -> None:
     good, bad = make_ensemble(1, name="Good"), make_ensemble(1, name="Bad")
-    for ensemble, accuracy in ((good, 0.9), (bad, 0.8)):
-        Evaluation.objects.create(
-            ensemble=ensemble, created=timezone.now(), accuracy=accuracy, test_size=10, weights={}, seconds=1
+    for ensemble, accuracy in ((bad, 0.8), (good, 0.9)):
+        weights = {str(ensemble.networks.get().pk): 1.0}
+        judged = Evaluation.objects.create(
+            ensemble=ensemble, created=timezone.now(), accuracy=accuracy, test_size=10, weights=weights, seconds=1
         )
+        promoting.promote(judged, reason="tried", now=timezone.now())
     runs = [Run.objects.create(kind="training") for _ in range(dashboard.RUNS + 1)]
     shown = panels(owner)
     assert shown["best"] == {"ensemble": good, "share": 90}
@@ -169,7 +172,8 @@ def test_the_sidebar_leads_only_where_one_may_go(reader: Client, newcomer: Clien
 
 PAGES = [
     "glyphs/glyph", "glyphs/dataset", "labelling/vote", "labelling/source", "labelling/decision",
-    "labelling/estimate", "learning/network", "learning/ensemble", "learning/run", "challenges/captcha",
+    "labelling/estimate", "learning/network", "learning/ensemble", "learning/evaluation",
+    "learning/promotion", "learning/run", "challenges/captcha",
     "challenges/attempt", "challenges/simulation", "sites/site", "auth/user", "auth/group",
 ]  # fmt: skip
 

@@ -27,6 +27,8 @@ def members_form(*rows: tuple[Network, object], ensemble: Ensemble | None = None
     known = {member.network_id: member.pk for member in ensemble.memberships.all()} if ensemble else {}
     data: dict[str, object] = {
         "name": ensemble.name if ensemble else "By hand",
+        "pooling": "probability",
+        "correction": 0,
         "memberships-TOTAL_FORMS": len(rows),
         "memberships-INITIAL_FORMS": len(known),
         "evaluations-TOTAL_FORMS": 0,
@@ -110,6 +112,15 @@ def test_a_new_name_alone_costs_no_evaluation(owner: Client, make_ensemble: Call
     assert not Run.objects.exists()
 
 
+def test_another_pooling_is_judged_too(owner: Client, make_ensemble: Callable[..., Ensemble]) -> None:
+    ensemble = make_ensemble(1)
+    data = members_form((ensemble.networks.get(), 1.0), ensemble=ensemble, pooling="logarithm")
+    owner.post(page_of(ensemble), data)
+    ensemble.refresh_from_db()
+    assert ensemble.pooling == "logarithm"
+    assert ensemble.runs.get().kind == "evaluation"
+
+
 def test_a_member_can_be_removed(owner: Client, make_ensemble: Callable[..., Ensemble]) -> None:
     ensemble = make_ensemble(0.5, 0.5)
     first, second = ensemble.networks.order_by("pk")
@@ -165,7 +176,15 @@ def test_a_reader_can_not_weigh(reader: Client, make_ensemble: Callable[..., Ens
     assert not Run.objects.exists()
 
 
-TRAINING = {"networks": ["slim", "nn"], "epochs": "2", "batch_size": "64", "subset": "", "seed": "5", "name": "Evening"}
+TRAINING = {
+    "networks": ["slim", "nn"],
+    "epochs": "2",
+    "minutes": "",
+    "batch_size": "64",
+    "subset": "",
+    "seed": "5",
+    "name": "Evening",
+}
 
 
 def test_a_training_is_queued_and_its_page_opens(owner: Client) -> None:
@@ -175,7 +194,8 @@ def test_a_training_is_queued_and_its_page_opens(owner: Client) -> None:
     assert answer.url == reverse("admin:learning_run_change", args=[run.pk])
     assert run.kind == "training"
     assert run.options == {
-        "networks": ["slim", "nn"], "epochs": 2, "batch_size": 64, "subset": None, "seed": 5, "name": "Evening"
+        "networks": ["slim", "nn"], "epochs": 2, "minutes": None, "batch_size": 64, "subset": None, "seed": 5,
+        "name": "Evening",
     }  # fmt: skip
     assert DBTaskResult.objects.get().args_kwargs == {"args": [run.pk], "kwargs": {}}
 
@@ -191,11 +211,25 @@ def test_the_options_are_those_that_a_training_takes(owner: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"networks": []}, {"networks": ["gpt"]}, {"epochs": "0"}, {"batch_size": ""}, {"subset": "-1"}]
+    "wrong",
+    [{"networks": []}, {"networks": ["gpt"]}, {"epochs": "0"}, {"batch_size": ""}, {"subset": "-1"}, {"minutes": "-1"}],
 )
 def test_it_refuses_a_training_that_makes_no_sense(owner: Client, wrong: dict[str, object]) -> None:
     assert owner.post("/admin/learning/run/add/", TRAINING | wrong).status_code == 200
     assert not Run.objects.exists()
+
+
+def test_trainings_that_failed_start_again_with_the_same_options(owner: Client, reader: Client) -> None:
+    options = {"networks": ["slim"], "minutes": 2.5}
+    failed = Run.objects.create(kind="training", state=Run.State.FAILED, options=options)
+    finished = Run.objects.create(kind="training", state=Run.State.FINISHED, options=options)
+    chosen = {"action": "start_again", "_selected_action": [failed.pk, finished.pk]}
+    reader.post("/admin/learning/run/", chosen)
+    assert Run.objects.count() == 2
+    owner.post("/admin/learning/run/", chosen)
+    again = Run.objects.exclude(pk__in=[failed.pk, finished.pk]).get()
+    assert (again.state, again.options) == (Run.State.QUEUED, options)
+    assert DBTaskResult.objects.get().args_kwargs == {"args": [again.pk], "kwargs": {}}
 
 
 def test_every_architecture_is_offered(owner: Client) -> None:

@@ -14,8 +14,9 @@ from django.core.files.base import ContentFile
 from pytest_django import Settings
 
 from drcaptcha.glyphs.models import DataSet, Glyph, Split, State
-from drcaptcha.learning import scoring
+from drcaptcha.learning import examples, scoring
 from drcaptcha.learning.models import Ensemble, Membership, Network
+from drcaptcha.learning.snapshots import Snapshot
 from handwriting.alphabet import BALANCED
 from handwriting.networks.export import export
 from handwriting.networks.training import Options, train
@@ -32,9 +33,19 @@ def bar(number: int, rng: np.random.Generator) -> tuple[np.ndarray, str]:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread_and_a_folder(settings: Settings, tmp_path: Path) -> None:
+def _one_thread_and_a_folder(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     torch.set_num_threads(1)
     settings.MEDIA_ROOT = tmp_path / "media"
+    settings.DRCAPTCHA_CHECKPOINTS = tmp_path / "checkpoints"
+    if "drawn" not in request.fixturenames:  # Drawing takes longer than all else of an evaluation.
+        monkeypatch.setattr(scoring, "_draw", lambda *_: None)
+
+
+@pytest.fixture
+def drawn() -> None:
+    """Have evaluations draw their pictures."""
 
 
 @pytest.fixture
@@ -89,9 +100,10 @@ def network_files() -> list[bytes]:
 
 
 @pytest.fixture
-def ensemble(material: None, network_files: list[bytes], now: datetime) -> Ensemble:
-    """Two trained networks with equal weights, evaluated."""
+def unjudged(material: None, network_files: list[bytes], now: datetime) -> Ensemble:
+    """Two trained networks with equal weights, that learned the training glyphs of which the label is known."""
     ensemble = Ensemble.objects.create(name="bars")
+    known = examples.labelled(BALANCED, Split.TRAIN)
     for number, content in enumerate(network_files):
         network = Network.objects.create(
             architecture="slim",
@@ -107,7 +119,17 @@ def ensemble(material: None, network_files: list[bytes], now: datetime) -> Ensem
             test_size=60,
             accuracy=0.5,
             onnx=ContentFile(content, "network.onnx"),
+            snapshot=ContentFile(Snapshot(known.keys, known.labels.astype(np.int16), known.held).to_bytes(), "s.npz"),
+            snapshot_hash=known.fingerprint(BALANCED),
+            given_labels=len(known),
+            known_labels=len(known),
         )
         Membership.objects.create(ensemble=ensemble, network=network, weight=0.5)
-    scoring.evaluate(ensemble, now=now)
     return ensemble
+
+
+@pytest.fixture
+def ensemble(unjudged: Ensemble, now: datetime) -> Ensemble:
+    """The same, evaluated: it is the champion."""
+    scoring.evaluate(unjudged, now=now)
+    return unjudged

@@ -1,5 +1,7 @@
+import re
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,10 @@ from PIL import Image
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split
+from drcaptcha.learning import examples, resuming
 from drcaptcha.learning.experiments import Plan, Step, train
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
+from drcaptcha.learning.resuming import Trail
 from handwriting.alphabet import BALANCED
 from handwriting.inference import Classifier
 
@@ -27,29 +31,36 @@ def judged(network: Network) -> float:
 
 @pytest.mark.usefixtures("material")
 def test_it_stores_networks_that_have_learned_and_their_ensemble(now: datetime) -> None:
-    ensemble = train(Plan(("slim", "slim"), epochs=3, batch_size=16, name="bars"), now=now)
+    ensemble = train(Plan(("slim", "slim"), epochs=8, batch_size=16, name="bars"), now=now)
     networks = list(ensemble.networks.order_by("pk"))
     assert [network.architecture for network in networks] == ["slim", "slim"]
     for network in networks:
         assert network.created == now
-        assert (network.epochs, network.batch_size, network.train_size, network.test_size) == (3, 16, 171, 60)
+        assert (network.epochs, network.batch_size, network.test_size) == (8, 16, 60)
+        assert 160 <= network.train_size < 180
+        assert network.history["steps"] == 8 * (network.train_size // 16)
+        assert network.history["balance"] == 0.5
+        assert network.history["numbers"] in {"int8", "float"}
+        assert -0.5 < network.history["lost"] < 0.5
         assert network.classes == "".join(BALANCED.classes)
         assert network.accuracy == judged(network) > 0.9
-        assert len(network.history["epochs"]) == 3
+        assert len(network.history["epochs"]) == 8
         assert network.seconds > 0
         assert network.parameters == 26 * 24 + 24 + 9 * 24 * 48 + 96 + 9 * 48 * 96 + 192 + (96 * 49 + 1) * 47
+        assert network.snapshot_hash == examples.labelled(BALANCED, Split.TRAIN).fingerprint(BALANCED)
+        assert (network.given_labels, network.voted_labels, network.known_labels) == (180, 0, 180)
         for name in ("architecture", "loss", "accuracy", "confusion"):
             picture = getattr(network, f"{name}_picture")
             assert picture.name == f"networks/{network.folder}/{name}.png"
             assert Image.open(picture.path).format == "PNG"
     one, other = (Path(network.onnx.path).read_bytes() for network in networks)
     assert one != other, "two of the same architecture are to differ"
-    stored = sorted(path.name for path in Path(settings.MEDIA_ROOT).rglob("*.*"))
+    stored = sorted(path.name.split("-")[0] for path in Path(settings.MEDIA_ROOT).rglob("*.*"))
     pictures = ["architecture.png", "loss.png", "accuracy.png", "confusion.png"]
-    assert stored == sorted(2 * ["network.onnx", "snapshot.npz", *pictures])
+    assert stored == sorted(2 * ["network.onnx", "float.onnx", "snapshot.npz", "validation", *pictures])
 
     assert [member.weight for member in ensemble.memberships.all()] == [0.5, 0.5]
-    evaluation = Evaluation.objects.get()
+    evaluation = Evaluation.objects.get(network=None)
     assert (evaluation.test_size, evaluation.created, evaluation.ensemble) == (60, now, ensemble)
     assert evaluation.weights == {str(network.pk): 0.5 for network in networks}
 
@@ -59,7 +70,8 @@ def test_the_same_seed_gives_the_same_network(now: datetime) -> None:
     plan = Plan(("slim",), epochs=1, subset=90, seed=4)
     one, same = (train(plan, now=now).networks.get() for _ in range(2))
     assert one.history == same.history
-    assert (one.accuracy, one.train_size) == (same.accuracy, 86)
+    assert one.pk != same.pk
+    assert (one.accuracy, one.train_size) == (same.accuracy, same.train_size)
 
 
 @pytest.mark.usefixtures("material")
@@ -96,6 +108,84 @@ def test_progress_grows_to_the_whole(now: datetime) -> None:
     assert "slim: epoch 1 of 1, loss" in steps[1].line
 
 
+def stop_at(share: float, seen: list[Step] | None = None) -> Callable[[Step], None]:
+    """Break a training off at a batch; note what it told until then."""
+
+    def tell(step: Step) -> None:
+        if seen is not None:
+            seen.append(step)
+        if step.batch and step.share >= share:
+            raise KeyboardInterrupt
+
+    return tell
+
+
+def left_behind() -> list[Path]:
+    """Return the files from which a training could go on."""
+    return [path for path in settings.DRCAPTCHA_CHECKPOINTS.rglob("*") if path.is_file()]
+
+
+@pytest.mark.usefixtures("material")
+def test_a_plan_that_was_broken_off_goes_on_from_the_last_whole_epoch(now: datetime) -> None:
+    plan = Plan(("slim",), epochs=3, batch_size=32)
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, now=now, progress=stop_at(0.5))
+    assert len(left_behind()) == 1
+    steps: list[Step] = []
+    network = train(plan, now=now, progress=steps.append).networks.get()
+    assert next(step.batch.epoch for step in steps if step.batch) == 2
+    assert len(network.history["epochs"]) == 3
+    assert left_behind() == []
+
+
+@pytest.mark.usefixtures("material")
+def test_networks_that_were_finished_are_not_trained_again(now: datetime) -> None:
+    plan = Plan(("slim", "slim"), epochs=1)
+    first = train(plan, now=now, progress=stop_at(0.6)).networks.get()
+    steps: list[Step] = []
+    ensemble = train(replace(plan, name="whole"), now=now, progress=steps.append)
+    assert min(step.share for step in steps if step.batch) > 0.5
+    assert ensemble.networks.count() == 2
+    assert first in ensemble.networks.all()
+    assert left_behind() == []
+
+
+@pytest.mark.usefixtures("material")
+def test_other_labels_start_anew(now: datetime) -> None:
+    plan = Plan(("slim",), epochs=2)
+    glyph = Glyph.objects.filter(split=Split.TRAIN).latest("pk")
+    for _ in range(2):
+        steps: list[Step] = []
+        with pytest.raises(KeyboardInterrupt):
+            train(plan, now=now, progress=stop_at(0.9, steps))
+        assert next(step.batch.epoch for step in steps if step.batch) == 1
+        Glyph.objects.filter(pk=glyph.pk).update(label="B" if glyph.label == "A" else "A")
+    assert len(left_behind()) == 2
+
+
+def test_what_was_left_long_ago_is_thrown_away(now: datetime) -> None:
+    left = settings.DRCAPTCHA_CHECKPOINTS / "plan"
+    left.mkdir(parents=True)
+    written = datetime.fromtimestamp(left.stat().st_mtime, UTC)
+    for age, there in ((timedelta(minutes=-1), True), (timedelta(minutes=1), False)):
+        Trail.of("another", now=written + resuming.KEPT + age)
+        assert left.exists() is there
+
+
+@pytest.mark.usefixtures("material")
+def test_minutes_are_shared_by_the_networks(now: datetime) -> None:
+    steps: list[Step] = []
+    ensemble = train(Plan(("slim", "slim"), batch_size=16, minutes=0.04), now=now, progress=steps.append)
+    assert ensemble.networks.count() == 2
+    for network in ensemble.networks.all():
+        assert network.seconds >= 1.2
+        assert network.history["minutes"] == 0.02
+        assert network.history["steps"] > 0
+        assert network.epochs == len(network.history["epochs"])
+    lines = [step.line for step in steps if step.batch]
+    assert re.match(r"slim: epoch 1, loss \d\.\d+, [\d,]+ glyphs/s, \d s left", lines[0])
+
+
 def test_it_says_which_networks_there_are() -> None:
     with pytest.raises(NotPossible, match=r"no network resnet50, gpt.*compact.*cnn2"):
         Plan(("slim", "resnet50", "gpt"))
@@ -106,6 +196,11 @@ def test_it_says_which_networks_there_are() -> None:
 def test_it_rejects_numbers_of_no_meaning() -> None:
     with pytest.raises(NotPossible, match="at least 1"):
         Plan(epochs=0)
+    with pytest.raises(NotPossible, match="not by both"):
+        Plan(minutes=1, steps=5)
+    for wrong in ({"minutes": -1.0}, {"balance": 1.5}):
+        with pytest.raises(NotPossible, match=rf"{next(iter(wrong)).capitalize()} .*"):
+            Plan(**wrong)
 
 
 def test_without_test_glyphs_nothing_is_trained(add_glyphs: Callable[..., None], now: datetime) -> None:

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from drcaptcha.errors import NotReady
 from drcaptcha.glyphs.models import Glyph, Split
-from drcaptcha.learning import predicting, registry
+from drcaptcha.learning import predicting, registry, scoring
 from drcaptcha.learning.models import Ensemble, Evaluation
 
 pytestmark = pytest.mark.training
@@ -56,11 +56,10 @@ def test_it_names_the_characters_of_glyphs(ensemble: Ensemble) -> None:
         assert 0 <= shares[-1] <= sum(shares) <= 1.0001
 
 
-def test_the_temperature_of_the_latest_evaluation_counts(ensemble: Ensemble, now: datetime) -> None:
+def test_the_temperature_of_the_evaluation_counts(ensemble: Ensemble) -> None:
     glyph = Glyph.objects.filter(split=Split.TEST)[0].array[np.newaxis]
     sure = predicting.serving().guess(glyph)[0][0]
-    known = {"accuracy": 1, "test_size": 60, "weights": {}, "seconds": 1}
-    Evaluation.objects.create(ensemble=ensemble, created=now.replace(year=2030), temperature=4, **known)
+    Evaluation.objects.update(temperature=4 * ensemble.evaluation.temperature)
     less_sure = predicting.serving().guess(glyph)[0][0]
     assert less_sure[0] == sure[0]
     assert less_sure[1] < sure[1] - 0.05
@@ -131,14 +130,16 @@ def test_it_fails_only_where_nothing_could_be_read(ensemble: Ensemble, pictures:
         predicted(pictures / "empty")
 
 
-def test_another_ensemble_or_a_network_can_be_asked(ensemble: Ensemble, pictures: Path) -> None:
+def test_another_ensemble_or_a_network_can_be_asked(ensemble: Ensemble, pictures: Path, now: datetime) -> None:
     path = pictures / "a.png"
     first, second = ensemble.networks.order_by("pk")
     alone = [predicted(path, "--network", one.pk)[0]["guesses"] for one in (first, second)]
     assert alone[0] != alone[1]
     other = Ensemble.objects.create(name="of one")
     other.memberships.create(network=second)
-    assert predicted(path, "--ensemble", other.pk)[0]["guesses"] == alone[1]
+    scoring.evaluate(other, now=now)
+    named = predicted(path, "--ensemble", other.pk)[0]["guesses"]
+    assert [one["character"] for one in named] == [one["character"] for one in alone[1]]
     assert predicted(path) == predicted(path, "--ensemble", ensemble.pk)
 
 
@@ -148,7 +149,7 @@ def test_what_is_not_there_is_told_with_what_is(ensemble: Ensemble, pictures: Pa
     with pytest.raises(CommandError, match=r"no network 999. There are: .*slim"):
         predicted(pictures, "--network", 999)
     empty = Ensemble.objects.create(name="empty")
-    with pytest.raises(CommandError, match="no network with a weight"):
+    with pytest.raises(CommandError, match="never evaluated"):
         predicted(pictures, "--ensemble", empty.pk)
     with pytest.raises(CommandError, match="0 is not a number from 1"):
         predicted(pictures, "--top", "0")

@@ -1,12 +1,15 @@
+import hashlib
 from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split
-from drcaptcha.learning import registry, scoring
+from drcaptcha.learning import promoting, registry, scoring
 from drcaptcha.learning.models import Ensemble
+from handwriting import metrics
 from handwriting.alphabet import BALANCED
 
 pytestmark = pytest.mark.training
@@ -62,4 +65,35 @@ def test_a_lost_file_is_named(ensemble: Ensemble, now: datetime) -> None:
 def test_the_ensemble_is_the_mean_of_its_members(ensemble: Ensemble) -> None:
     glyphs = np.array([glyph.array for glyph in Glyph.objects.filter(split=Split.TEST)])
     members = [registry.classifier(network).probabilities(glyphs) for network in ensemble.networks.all()]
-    np.testing.assert_allclose(registry.committee(ensemble).probabilities(glyphs), np.mean(members, axis=0), rtol=1e-5)
+    said = registry.committee(ensemble.evaluation).probabilities(glyphs)
+    np.testing.assert_allclose(said, np.mean(members, axis=0), rtol=1e-5)
+
+
+def test_figures_are_kept_of_the_ensemble_and_of_each_member(ensemble: Ensemble) -> None:
+    glyphs = sorted(Glyph.objects.filter(split=Split.TEST), key=lambda glyph: bytes(glyph.digest))
+    labels = np.array([BALANCED.index(glyph.label) for glyph in glyphs])
+    judged = ensemble.evaluation
+    said = registry.committee(judged).probabilities(np.array([glyph.array for glyph in glyphs]))
+    guessed = np.frombuffer(bytes(judged.said), np.uint8)
+    assert guessed.tolist() == said.argmax(axis=1).tolist()
+    assert promoting.right(judged).tolist() == (guessed == labels).tolist()
+    assert np.array(judged.confusion).trace() == (guessed == labels).sum()
+    assert (judged.log_loss, judged.brier) == (metrics.log_loss(said, labels), metrics.brier(said, labels))
+    assert judged.ece == metrics.reliability(said, labels).error
+    assert 0 < judged.macro_f1 <= 1
+    assert judged.accuracy <= judged.top3 <= 1
+    assert judged.accuracy <= judged.folded <= 1
+    assert judged.share.low < judged.accuracy <= judged.share.high + 1e-9
+    sha = hashlib.sha256(b"".join(bytes(glyph.digest) + glyph.label.encode() for glyph in glyphs))
+    assert judged.test_hash == sha.hexdigest()
+    for network in ensemble.networks.all():
+        alone = network.evaluations.get()
+        assert (alone.test_hash, alone.ensemble) == (judged.test_hash, None)
+        assert judged.snapshots[str(network.pk)] == alone.snapshots[str(network.pk)] == network.snapshot_hash != ""
+
+
+@pytest.mark.usefixtures("drawn")
+def test_an_evaluation_has_its_pictures(unjudged: Ensemble, now: datetime) -> None:
+    judged = scoring.evaluate(unjudged, now=now)
+    for name in ("confusion", "reliability", "errors", "growth"):
+        assert Image.open(getattr(judged, f"{name}_picture").path).format == "PNG"

@@ -1,10 +1,9 @@
 from io import BytesIO
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from handwriting.networks import pictures
+from handwriting.networks import paper, pictures
 from handwriting.networks.architectures import ARCHITECTURES, parameter_count
 from handwriting.networks.training import Epoch
 
@@ -25,7 +24,7 @@ def test_the_drawing_shows_every_stage_and_every_weight(name: str) -> None:
     blocks = pictures.blocks(network)
     assert sum(block.parameters for block in blocks) == parameter_count(network)
     assert blocks[-1].shape == (47,)
-    assert opened(pictures.architecture(name, network)).width == round(pictures.WIDTH * pictures.RESOLUTION)
+    assert opened(pictures.architecture(name, network)).width == round(pictures.WIDTH * paper.RESOLUTION)
 
 
 def test_a_stage_is_described_in_words() -> None:
@@ -38,18 +37,6 @@ def test_curves_are_drawn_from_the_first_epoch(length: int) -> None:
     loss, accuracy = pictures.loss_curve(HISTORY[:length]), pictures.accuracy_curve(HISTORY[:length])
     assert opened(loss).size == opened(accuracy).size
     assert loss != accuracy
-
-
-def test_the_confusion_matrix_darkens_where_it_counts() -> None:
-    right, wrong = np.diag([9, 9, 0]), np.array([[0, 9, 0], [0, 9, 0], [0, 0, 0]])
-    images = [
-        np.asarray(opened(pictures.confusion_matrix(counts, "ABC")).convert("L"), float) for counts in (right, wrong)
-    ]
-    middle = [
-        int(images[0].shape[0] * 0.06 + images[0].shape[0] * 0.86 / 6),
-        int(images[0].shape[1] * (0.09 + 0.86 / 6)),
-    ]
-    assert images[0][middle[0] + 20, middle[1]] != images[1][middle[0] + 20, middle[1]]
 
 
 def outcome(**row: float) -> dict[str, object]:

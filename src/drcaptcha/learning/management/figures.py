@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from drcaptcha.errors import DrCaptchaError
+from drcaptcha.learning import registry
 from drcaptcha.learning.models import Ensemble, Evaluation
 
 
@@ -22,12 +23,12 @@ class EnsembleCommand(BaseCommand):
     def handle(self, *, id: int, as_json: bool, **options: Any) -> None:  # noqa: A002
         ensemble = find_ensemble(id)
         try:
-            self.act(ensemble, now=timezone.now())
+            self.act(ensemble, now=timezone.now(), **options)
         except DrCaptchaError as fault:
             raise CommandError(fault.message) from fault
         self.stdout.write(report(ensemble, as_json=as_json))
 
-    def act(self, ensemble: Ensemble, *, now: datetime) -> Evaluation:
+    def act(self, ensemble: Ensemble, *, now: datetime, **options: Any) -> Evaluation:
         """Do what the command is for."""
         raise NotImplementedError
 
@@ -41,6 +42,33 @@ def find_ensemble(key: int) -> Ensemble:
         raise CommandError(f"There is no ensemble {key}. There are: {there or 'none yet; train makes one'}.") from fault
 
 
+def judgement_of(ensemble: Ensemble) -> Evaluation:
+    """Return the latest evaluation of an ensemble; a CommandError says how to get one."""
+    if ensemble.evaluation is None:
+        raise CommandError(f"The ensemble {ensemble} was not judged yet. Run: evaluateensemble {ensemble.pk}")
+    return ensemble.evaluation
+
+
+def figures_of(judged: Evaluation) -> dict[str, object]:
+    """Return the figures of an evaluation for programs; those that an old one lacks are null."""
+    share = judged.share
+    return {
+        "accuracy": judged.accuracy,
+        "interval": [share.low, share.high],
+        "macro_f1": judged.macro_f1,
+        "top3": judged.top3,
+        "folded": judged.folded,
+        "log_loss": judged.log_loss,
+        "brier": judged.brier,
+        "ece": judged.ece,
+        "test_size": judged.test_size,
+        "test_hash": judged.test_hash,
+        "pooling": judged.pooling,
+        "correction": judged.correction,
+        "temperature": judged.temperature,
+    }
+
+
 def report(ensemble: Ensemble, *, as_json: bool) -> str:
     """Return the figures of an evaluated ensemble: one JSON value, or lines for people."""
     evaluation = ensemble.evaluations.latest("created", "pk")
@@ -52,14 +80,27 @@ def report(ensemble: Ensemble, *, as_json: bool) -> str:
                 "architecture": member.network.architecture,
                 "accuracy": member.network.accuracy,
                 "seconds": round(member.network.seconds, 1),
+                "weight": member.weight,
             }
             for member in members
         ]
-        return json.dumps({"ensemble": ensemble.pk, "accuracy": evaluation.accuracy, "networks": networks})
-    lines = [f"Ensemble {ensemble.pk} ({ensemble}): {evaluation} test glyphs right."]
+        serves = evaluation == registry.champion()
+        return json.dumps({"ensemble": ensemble.pk, **figures_of(evaluation), "serves": serves, "networks": networks})
+    lines = [f"Ensemble {ensemble.pk} ({ensemble}): {evaluation} test glyphs right.", *_more(evaluation)]
     lines += [
         f"  network {member.network.pk}, {member.network.architecture}: {member.network.accuracy:.2%} "
         f"in {member.network.seconds:.0f} s, weight {member.weight:.3f}"
         for member in members
     ]
     return "\n".join(lines)
+
+
+def _more(judged: Evaluation) -> list[str]:
+    share = judged.share
+    return [
+        f"  95 % interval {share.low:.2%} to {share.high:.2%}, with look-alikes folded {judged.folded:.2%}, "
+        f"top 3 {judged.top3:.2%}, macro-F1 {judged.macro_f1:.2%}",
+        f"  log-loss {judged.log_loss:.4f}, Brier {judged.brier:.4f}, ECE {judged.ece:.2%}; "
+        f"pooled by {judged.pooling}, correction {judged.correction:g}, temperature {judged.temperature:.3f}",
+        "  It serves." if judged == registry.champion() else "  It does not serve.",
+    ]

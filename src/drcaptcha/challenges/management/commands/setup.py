@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from drcaptcha.challenges.models import Captcha, Simulation
 from drcaptcha.glyphs.models import DataSet, Glyph
-from drcaptcha.learning import tasks
+from drcaptcha.learning import retraining, tasks
 from drcaptcha.learning.models import Ensemble, Run
 from handwriting.formats import starter
 
@@ -49,6 +49,7 @@ class Command(BaseCommand):
                 call_command("generatecaptchas", POOL)
         for kind in (Run, Simulation):
             tasks.give_up_orphans(timezone.now(), kind)
+        retraining.keep_watch()
         self._make_administrator()
         port = os.environ.get("PORT", "8000")
         self.stdout.write(

@@ -1,6 +1,7 @@
 """Judge an ensemble anew."""
 
 from datetime import datetime
+from typing import Any
 
 from drcaptcha.learning import scoring
 from drcaptcha.learning.management.figures import EnsembleCommand
@@ -12,5 +13,5 @@ class Command(EnsembleCommand):
 
     help = "Measure an ensemble on the test glyphs with its present weights, and store the result."
 
-    def act(self, ensemble: Ensemble, *, now: datetime) -> Evaluation:
+    def act(self, ensemble: Ensemble, *, now: datetime, **_: Any) -> Evaluation:
         return scoring.evaluate(ensemble, now=now)

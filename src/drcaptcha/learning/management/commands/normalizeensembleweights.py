@@ -1,6 +1,7 @@
 """Make an ensemble's weights add up to one."""
 
 from datetime import datetime
+from typing import Any
 
 from drcaptcha.learning import scoring
 from drcaptcha.learning.management.figures import EnsembleCommand
@@ -12,5 +13,5 @@ class Command(EnsembleCommand):
 
     help = "Scale the weights of an ensemble so that they add up to 1, and evaluate it."
 
-    def act(self, ensemble: Ensemble, *, now: datetime) -> Evaluation:
+    def act(self, ensemble: Ensemble, *, now: datetime, **_: Any) -> Evaluation:
         return scoring.normalise(ensemble, now=now)

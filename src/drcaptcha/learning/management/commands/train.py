@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from django.core.management.base import BaseCommand, CommandError
@@ -16,10 +17,20 @@ if TYPE_CHECKING:
     from drcaptcha.learning.experiments import Step
 
 
+FIELDS = ("epochs", "minutes", "steps", "batch_size", "balance", "subset", "seed", "name")
+"""Options that a plan takes as they are."""
+
+
+STOPPED = "Stopped before a network was finished. The same command goes on from the last whole epoch, if there was one."
+
+
 class Command(BaseCommand):
     """``train --networks compact,slim --epochs 8``."""
 
-    help = "Train networks on the labelled glyphs and form an ensemble of them. Ctrl-C keeps those that are finished."
+    help = (
+        "Train networks on the labelled glyphs and form an ensemble of them. Ctrl-C keeps those that are finished; the "
+        "same command goes on, from the last whole epoch."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -27,10 +38,20 @@ class Command(BaseCommand):
             default="compact",
             help=f"names between commas, of {', '.join(NAMES)} (default: %(default)s)",
         )
-        parser.add_argument(
+        length = parser.add_mutually_exclusive_group()
+        length.add_argument(
             "--epochs", type=int, default=8, help="times that each glyph is seen (default: %(default)s)"
         )
+        length.add_argument(
+            "--minutes", type=float, help="train so long, all networks together; can't be repeated exactly"
+        )
+        length.add_argument("--steps", type=int, help="batches for each network; repeats a training by minutes")
         parser.add_argument("--batch-size", type=int, default=128, help="glyphs a step (default: %(default)s)")
+        parser.add_argument(
+            "--balance",
+            type=float,
+            help="how much to make up for classes that are unequal in number, 0 to 1 (default: as the network wants)",
+        )
         parser.add_argument("--subset", type=int, help="train on so many glyphs, chosen at random")
         parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
         parser.add_argument("--name", default="", help="name of the ensemble")
@@ -38,7 +59,7 @@ class Command(BaseCommand):
 
     def handle(self, *, networks: str, as_json: bool, **options: Any) -> None:
         names = tuple(name.strip() for name in networks.split(",") if name.strip())
-        chosen = {field: options[field] for field in ("epochs", "batch_size", "subset", "seed", "name")}
+        chosen = {field: options[field] for field in FIELDS}
         try:
             # Loads PyTorch, which takes seconds that --help should not.
             from drcaptcha.learning import experiments  # noqa: PLC0415
@@ -49,10 +70,13 @@ class Command(BaseCommand):
         except DrCaptchaError as fault:
             raise CommandError(fault.message) from fault
         except KeyboardInterrupt as stop:
-            raise CommandError("Stopped before a network was finished; nothing was kept.", returncode=130) from stop
+            raise CommandError(STOPPED, returncode=130) from stop
         finished = ensemble.memberships.count()
         if finished < len(names):
-            self.stderr.write(f"Stopped: {finished} of {len(names)} networks were finished and kept.")
+            self.stderr.write(
+                f"Stopped: {finished} of {len(names)} networks were finished and kept. "
+                "The same command goes on with the others."
+            )
         self.stdout.write(report(ensemble, as_json=as_json))
 
 
@@ -83,7 +107,9 @@ class Bars:
                 self._bar = tqdm(total=batch.batches, desc=title, unit="batch", mininterval=0.5)
         if batch is not None:
             accuracy = f"{batch.finished[-1].validation_accuracy:.1%}" if batch.finished else "–"
+            left = timedelta(seconds=round(batch.seconds_left))
             self._bar.set_postfix_str(
-                f"loss {batch.loss:.3f}, validation {accuracy}, {batch.images_per_second:,.0f} glyphs/s", refresh=False
+                f"loss {batch.loss:.3f}, validation {accuracy}, {batch.images_per_second:,.0f} glyphs/s, {left} left",
+                refresh=False,
             )
             self._bar.update()

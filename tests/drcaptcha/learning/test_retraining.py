@@ -1,0 +1,94 @@
+"""Trainings that nobody has to ask for."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.utils import timezone
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from drcaptcha.glyphs.models import Glyph
+from drcaptcha.learning import retraining
+from drcaptcha.learning.models import Ensemble, Network, Run
+from drcaptcha.learning.retraining import Policy, is_due, retrain_if_due
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.training]
+
+
+def work() -> None:
+    call_command("db_worker", batch=True, interval=0, startup_delay=False, verbosity=0)
+
+
+@pytest.mark.parametrize(
+    "text", ["labels", "labels:", "labels:0", "labels:-3", "days:x", "weekly", "off:1", "days:1.5"]
+)
+def test_a_policy_that_makes_no_sense_is_found_before_anything_runs(settings: Settings, text: str) -> None:
+    settings.DRCAPTCHA_RETRAIN = text
+    with pytest.raises(SystemCheckError, match="DRCAPTCHA_RETRAIN must be off, labels:NUMBER or days:NUMBER"):
+        call_command("check")
+
+
+def test_so_is_a_network_that_is_none(settings: Settings) -> None:
+    settings.DRCAPTCHA_RETRAIN_NETWORKS = ["compact", "gpt"]
+    with pytest.raises(SystemCheckError, match=r"DRCAPTCHA_RETRAIN_NETWORKS must name .* not gpt"):
+        call_command("check")
+
+
+def test_it_is_off_unless_asked_for(material: None, now: datetime) -> None:
+    assert not Policy.current().on
+    assert str(Policy.current()) == "only when asked for"
+    assert retrain_if_due(now=now) is None
+    retraining.keep_watch()
+    assert not DBTaskResult.objects.exists()
+
+
+def test_enough_new_labels_start_a_training(
+    ensemble: Ensemble, add_glyphs: Callable[..., None], settings: Settings, now: datetime
+) -> None:
+    settings.DRCAPTCHA_RETRAIN = "labels:20"
+    settings.DRCAPTCHA_RETRAIN_NETWORKS = ["slim"]
+    settings.DRCAPTCHA_RETRAIN_MINUTES = 5
+    assert retraining.new_labels() == 0
+    add_glyphs(19, seed=8)
+    assert retrain_if_due(now=now) is None
+    add_glyphs(1, seed=9)
+    run = retrain_if_due(now=now)
+    assert (run.kind, run.options) == ("training", {"networks": ["slim"], "minutes": 5})
+    assert retrain_if_due(now=now) is None, "one is under way"
+    assert str(Policy.current()) == "after 20 new labels: slim for 5 minutes"
+
+
+def test_labels_that_went_are_no_new_ones(ensemble: Ensemble) -> None:
+    Network.objects.update(known_labels=Glyph.objects.count())
+    assert retraining.new_labels() == 0
+
+
+def test_days_that_passed_start_a_training(ensemble: Ensemble, now: datetime) -> None:
+    policy = Policy(days=7, networks=("slim",))
+    assert not is_due(policy, now=now + timedelta(days=6))
+    assert is_due(policy, now=now + timedelta(days=7))
+    Run.objects.create(kind="training", state=Run.State.FAILED)  # Tried today: the next try is in a week.
+    assert not is_due(policy, now=timezone.now() + timedelta(days=6))
+    assert is_due(policy, now=timezone.now() + timedelta(days=8))
+
+
+def test_the_worker_looks_again_and_again(ensemble: Ensemble, settings: Settings) -> None:
+    settings.DRCAPTCHA_RETRAIN = "labels:20"
+    retraining.keep_watch()
+    retraining.keep_watch()
+    assert DBTaskResult.objects.count() == 1
+    work()
+    next_look = DBTaskResult.objects.get(status="READY")
+    assert timedelta(minutes=55) < next_look.run_after - timezone.now() <= retraining.PAUSE
+    assert not Run.objects.exists()
+
+
+def test_it_stops_looking_when_the_policy_is_turned_off(ensemble: Ensemble, settings: Settings) -> None:
+    settings.DRCAPTCHA_RETRAIN = "days:1"
+    retraining.keep_watch()
+    settings.DRCAPTCHA_RETRAIN = "off"
+    work()
+    assert not DBTaskResult.objects.filter(status="READY").exists()
