@@ -283,7 +283,7 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
             place = {"xytext": (6, -12), "textcoords": "offset points"}
             axes.annotate(row["name"], (row["core_seconds"], row["accuracy"]), fontsize=8, color=colour, **place)
     axes.set_xscale("log")
-    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
     axes.set_xlabel("core-seconds of training")
     axes.set_title("Test glyphs read rightly, with 95 % intervals", loc="left")
     axes.grid(axis="y", color="#dfe3ea")
