@@ -84,15 +84,17 @@ class Examples:
         return self.known.keys
 
 
-def training(alphabet: Alphabet, *, subset: int | None, rng: np.random.Generator) -> Examples:
+def training(alphabet: Alphabet, *, subset: int | None, rng: np.random.Generator, truth: bool = False) -> Examples:
     """Return the labelled training glyphs, or ``subset`` of them chosen at random.
+
+    With ``truth`` those whose truth is known, by that in place of their labels: what the best labels would be worth.
 
     Raises:
         NotPossible: there are none, or fewer than a network can learn from.
     """
     if subset is not None and subset < 2:
         raise NotPossible("A subset needs at least 2 glyphs: one to learn from, one to validate with.")
-    examples = _read(Split.TRAIN, alphabet, subset, rng)
+    examples = _read(labelled(alphabet, Split.TRAIN, truth=truth), subset, rng)
     if len(examples) < 2:
         raise NotPossible(
             f"There are {len(examples)} labelled training glyphs. Import a labelled data set with importemnist first."
@@ -106,7 +108,7 @@ def judging(alphabet: Alphabet) -> Examples:
     Raises:
         NotPossible: there are none, so nothing could be said about a network.
     """
-    examples = _read(Split.TEST, alphabet, None, np.random.default_rng(0))
+    examples = _read(labelled(alphabet, Split.TEST), None, np.random.default_rng(0))
     if not len(examples):
         raise NotPossible(
             f"There are no labelled test glyphs of the alphabet {alphabet.name} to judge by. "
@@ -127,10 +129,12 @@ def alphabet_of(classes: str) -> Alphabet:
     raise NotPossible(f"No alphabet has the classes {classes}.")
 
 
-def labelled(alphabet: Alphabet, split: Split) -> Labels:
-    """Return the glyphs of a part whose label says something in this alphabet."""
-    glyphs = Glyph.objects.filter(split=split).labelled().order_by("pk")
-    rows = glyphs.values_list("pk", "label", "data_set__caseless", "digest", "given").iterator()
+def labelled(alphabet: Alphabet, split: Split, *, truth: bool = False) -> Labels:
+    """Return the glyphs of a part whose label, or truth, says something in this alphabet."""
+    glyphs = Glyph.objects.filter(split=split).order_by("pk")
+    glyphs = glyphs.exclude(truth="") if truth else glyphs.labelled()
+    name = "truth" if truth else "label"
+    rows = glyphs.values_list("pk", name, "data_set__caseless", "digest", "given").iterator()
     keys, labels, digests, voted = [], [], bytearray(), []
     for key, label, caseless, digest, given in rows:
         usable = usable_label(label, alphabet, caseless=caseless)
@@ -157,9 +161,8 @@ def pictures(keys: NDArray[np.int64]) -> NDArray[np.uint8]:
     return found
 
 
-def _read(split: Split, alphabet: Alphabet, subset: int | None, rng: np.random.Generator) -> Examples:
-    """Read labels first and then only the pictures that are wanted, in the order of their keys."""
-    known = labelled(alphabet, split)
+def _read(known: Labels, subset: int | None, rng: np.random.Generator) -> Examples:
+    """Read only the pictures that are wanted, in the order of their keys."""
     available = len(known)
     if subset is not None and subset < available:
         known = known[np.sort(rng.choice(available, subset, replace=False))]

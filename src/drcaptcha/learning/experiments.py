@@ -156,16 +156,21 @@ def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> 
     return ensemble
 
 
-def trial(*, epochs: int, seed: int = 0) -> tuple[float, int]:
+def trial(*, epochs: int, seed: int = 0, truth: bool = False) -> tuple[float, int]:
     """Train one network on all labels and return its accuracy on the test glyphs, and the number of labels.
 
-    Nothing is stored: it tells what the labels of the moment are worth.
+    Nothing is stored: it tells what the labels of the moment are worth; with ``truth``, what the best would be.
     """
-    material = _gather(Plan(epochs=epochs, seed=seed))
+    material = _gather(Plan(epochs=epochs, seed=seed), truth=truth)
     learning, classes = material.learning, material.alphabet.classes
     options = training.Options(epochs=epochs, seed=seed)
     trained = training.train(
-        "compact", learning.glyphs, learning.labels, classes=len(classes), options=options, held=learning.known.held
+        "residual-small",
+        learning.glyphs,
+        learning.labels,
+        classes=len(classes),
+        options=options,
+        held=learning.known.held,
     )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trial.onnx"
@@ -174,10 +179,10 @@ def trial(*, epochs: int, seed: int = 0) -> tuple[float, int]:
     return metrics.accuracy(said, material.judging.labels).value, len(learning)
 
 
-def _gather(plan: Plan) -> _Material:
+def _gather(plan: Plan, *, truth: bool = False) -> _Material:
     alphabet = ALPHABETS[settings.DRCAPTCHA_ALPHABET]
     judging = examples.judging(alphabet)
-    learning = examples.training(alphabet, subset=plan.subset, rng=np.random.default_rng(plan.seed))
+    learning = examples.training(alphabet, subset=plan.subset, rng=np.random.default_rng(plan.seed), truth=truth)
     return _Material(alphabet, learning, judging)
 
 

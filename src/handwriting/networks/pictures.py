@@ -90,7 +90,8 @@ def simulation(outcome: Mapping[str, Any]) -> bytes:
 
     ``outcome`` has ``probes`` (how many glyphs were asked about), ``course`` (rows of ``votes``, ``accepted`` and
     ``accuracy``; those with ``labels`` and ``network``, the accuracy of a network that learned from them, make a
-    further panel), ``pass_rate`` and ``poison_rate`` by kind.
+    further panel, with ``network_on_truth``, that of one which has the truth of all), ``pass_rate`` and ``poison_rate``
+    by kind.
     """
     course = outcome["course"]
     labelled = [row for row in course if row["accepted"]]
@@ -105,6 +106,8 @@ def simulation(outcome: Mapping[str, Any]) -> bytes:
     _kinds(grid[1, 1], outcome["pass_rate"], outcome["poison_rate"])
     if learned:
         _trace(grid[2, 0], "A network trained on them", learned, "labels", lambda row: row["network"], share=True)
+        if "network_on_truth" in learned[-1]:
+            grid[2, 0].axhline(learned[-1]["network_on_truth"], color=VALIDATION, linewidth=1, linestyle=":")
         grid[2, 1].set_axis_off()
     figure.subplots_adjust(left=0.07, right=0.97, top=1 - 0.2 / rows, bottom=0.16 / rows)
     return png(figure)
