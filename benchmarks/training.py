@@ -133,7 +133,7 @@ class Bench:
             return
         glyphs, alphabet = self.glyphs(job.split, "train"), ALPHABETS[job.split]
         meter = Meter(self.folder / f"{job.key}.seconds", job.key)
-        checkpoint = self.folder / f"{job.key}.pt"
+        checkpoint = self.folder / f"{job.key}.npz"
         trained = training.train(
             job.architecture,
             glyphs.pictures,

@@ -17,7 +17,7 @@ def test_a_slider_tells_at_once_what_a_weight_would_be_worth(open_context: Calla
     page.keyboard.press("Enter")
     page.get_by_role("link", name=re.compile("compact")).first.click()
     figure, weight = page.locator("[data-accuracy]"), page.locator("[name=memberships-0-weight]")
-    expect(figure).to_have_text(re.compile(r"\d+\.\d\d%"))
+    expect(figure).to_have_text(re.compile(r"\d+\.\d\d%"), timeout=20_000)
     slider = page.get_by_role("slider", name=re.compile("Weight of compact"))
     slider.focus()
     for _ in range(100):

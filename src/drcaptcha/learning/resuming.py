@@ -34,7 +34,7 @@ class Trail:
 
     def checkpoint(self, position: int) -> Path:
         """Return the file in which the training of one network keeps how far it is."""
-        return self.folder / f"{position}.pt"
+        return self.folder / f"{position}.npz"
 
     def network(self, position: int) -> Network | None:
         """Return the network at this position, if it was finished before and is still there."""

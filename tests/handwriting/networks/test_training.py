@@ -126,7 +126,7 @@ def same(one: Trained, other: Trained) -> bool:
 def test_a_training_that_was_broken_off_goes_on_to_the_same_end(
     bars: Bars, tmp_path: Path, name: str, batches: int
 ) -> None:
-    options, file = Options(3, 32, precision="float32"), tmp_path / "state" / "one.pt"
+    options, file = Options(3, 32, precision="float32"), tmp_path / "state" / "one.npz"
     with pytest.raises(KeyboardInterrupt):
         train(name, *bars, classes=3, options=options, checkpoint=file, progress=stop_after(batches, []))
     steps: list[Progress] = []
@@ -137,15 +137,15 @@ def test_a_training_that_was_broken_off_goes_on_to_the_same_end(
 
 
 def test_what_is_finished_is_not_trained_again(bars: Bars, tmp_path: Path) -> None:
-    one = train("slim", *bars, classes=3, options=QUICK, checkpoint=tmp_path / "one.pt")
+    one = train("slim", *bars, classes=3, options=QUICK, checkpoint=tmp_path / "one.npz")
     steps: list[Progress] = []
-    again = train("slim", *bars, classes=3, options=QUICK, checkpoint=tmp_path / "one.pt", progress=steps.append)
+    again = train("slim", *bars, classes=3, options=QUICK, checkpoint=tmp_path / "one.npz", progress=steps.append)
     assert same(one, again)
     assert steps == []
 
 
 def test_another_training_does_not_go_on_from_it(bars: Bars, tmp_path: Path) -> None:
-    file, (glyphs, labels) = tmp_path / "one.pt", bars
+    file, (glyphs, labels) = tmp_path / "one.npz", bars
     train("slim", *bars, classes=3, options=QUICK, checkpoint=file)
     for changed in ((glyphs[::-1], labels[::-1]), (glyphs, np.roll(labels, 1))):
         steps: list[Progress] = []
@@ -154,7 +154,7 @@ def test_another_training_does_not_go_on_from_it(bars: Bars, tmp_path: Path) -> 
 
 
 def test_a_damaged_checkpoint_is_as_good_as_none(bars: Bars, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    file = tmp_path / "one.pt"
+    file = tmp_path / "one.npz"
     file.write_bytes(b"cut short")
     assert len(train("slim", *bars, classes=3, options=QUICK, checkpoint=file).history) == 2
     assert "starts anew" in caplog.text
