@@ -269,7 +269,9 @@ def test_dark_on_light_and_light_on_dark_come_out_alike(seed: int) -> None:
     rng = np.random.default_rng(seed)
     strokes = rng.uniform(30, 250, (2, 3, 2))
     strokes[1, 0] = strokes[0, 1]  # Apart they would be two characters.
-    image = drawing(tuple(map(tuple, strokes)), pen=int(rng.integers(4, 30)))
+    image = drawing(
+        tuple(map(tuple, strokes)), pen=int(rng.integers(4, 20))
+    )  # Blunter ones may fill more than they leave.
     grey = np.asarray(image.convert("L"))
     dim = (grey * 0.6 + 40).astype(np.uint8)
     assert difference(prepare(dim), prepare(255 - dim)) < 1
@@ -379,3 +381,11 @@ def test_scans_of_emnist_come_back_as_they_were() -> None:
     assert (
         np.mean([np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(back, known, strict=True)]) > 0.9
     )
+
+
+@pytest.mark.parametrize("shape", [(100, 100), (200, 100), (77, 39)])
+@pytest.mark.parametrize("length", range(20, 34))
+def test_a_line_of_one_pixel_is_a_character(shape: tuple[int, int], length: int) -> None:
+    page = np.full(shape, 255, np.uint8)
+    page[2 : 2 + length, shape[1] // 2] = 0
+    assert prepare(page).any()

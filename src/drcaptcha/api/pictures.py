@@ -46,8 +46,13 @@ def _picture_of(request: HttpRequest) -> tuple[bytes, int]:
 
 
 def _top(wanted: object) -> int:
-    if isinstance(wanted, int | str) and str(wanted).isdecimal() and 1 <= int(wanted) <= MOST_GUESSES:
-        return int(wanted)
+    if (
+        isinstance(wanted, int | str)
+        and len(text := str(wanted)) < 4
+        and text.isdecimal()
+        and 1 <= int(text) <= MOST_GUESSES
+    ):
+        return int(text)
     raise BadRequest(f"'top' is a number from 1 to {MOST_GUESSES}.")
 
 

@@ -153,6 +153,7 @@ class _Run:
     crowd: Crowd
     outcome: Outcome
     first_vote: int
+    controls: frozenset[int] = frozenset()
     sources: dict[int, Source] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
@@ -185,7 +186,8 @@ class _Run:
         outcome = Outcome(plan.crowd, plan.rule, probes=len(probes))
         outcome.without_prior = int((~scored[np.searchsorted(keys, probes)]).sum())
         last = Vote.objects.aggregate(last=Max("pk"))["last"] or 0
-        return cls(plan, alphabet, rng, now, keys, truth, probes, crowd, outcome, last)
+        controls = frozenset(keys[given].tolist())
+        return cls(plan, alphabet, rng, now, keys, truth, probes, crowd, outcome, last, controls)
 
     def wave(self, left: int) -> None:
         """Let some visitors answer at once: no more than the probes that are ``left`` can do with.
@@ -257,10 +259,11 @@ class _Run:
 
     def _controls(self) -> tuple[int, int, int]:
         """Return how many came with a wrong label, and how many of these and of the others do not gate any more."""
-        given = Glyph.objects.filter(split=Split.TRAIN).exclude(given="").values_list("given", "truth", "state")
+        rows = Glyph.objects.filter(split=Split.TRAIN).exclude(given="").values_list("pk", "given", "truth", "state")
         counts = Counter(
             (self.alphabet.index(label) == self.alphabet.index(truth), state == State.CONTROL)
-            for label, truth, state in given
+            for key, label, truth, state in rows
+            if key in self.controls
         )
         found = counts[False, False]
         return found + counts[False, True], found, counts[True, False]

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from django.db import connections, transaction
-from django.db.models import Max, Min
+from django.db import connections, models, transaction
+from django.db.models import Max, Min, Q
 
 from drcaptcha.labelling.deciding import as_read, changed, decide, drifted, note_drift, write_moves
 from drcaptcha.labelling.log import (
@@ -32,7 +32,7 @@ from drcaptcha.labelling.log import (
 from drcaptcha.labelling.models import Decision, Estimate, Miss, Source, Vote
 from drcaptcha.labelling.weighing import Weighed, weigh_votes
 from handwriting.consensus import honesty
-from handwriting.consensus.estimation import Hindsight, Log, reestimate
+from handwriting.consensus.estimation import MOST_CORES, Hindsight, Log, reestimate
 
 BATCH = 5_000
 """Glyphs weighed at a time."""
@@ -69,7 +69,7 @@ def estimate(*, now: datetime, progress: Progress = lambda _: None) -> Estimate:
     ``relabel`` brings the labels after it.
     """
     started = time.perf_counter()
-    if Source.objects.filter(honesty=None, votes__isnull=False).exists():
+    if Source.objects.filter(Q(votes__isnull=False) | Q(misses__isnull=False), honesty=None).exists():
         _reweigh_sources()
     past = _read_past()
     votes, ends = past.votes, past.ends
@@ -132,17 +132,27 @@ def _read_past() -> Past:
 
 
 def _ends() -> _Ends:
-    """Return what was last written, when nothing earlier is still being written.
+    """Return what was last written, when nothing earlier is still being written."""
+    decision, miss, vote = _end(Decision), _end(Miss), _end(Vote)
+    return _Ends(vote, miss, decision)
 
-    PostgreSQL gives numbers before rows are committed, so writers are waited for; it takes as long as their answers.
+
+def _end(model: type[Vote | Miss | Decision]) -> int:
+    """Return the number of the last row.
+
+    PostgreSQL gives numbers before rows are committed, so writers are waited for, with no other table held meanwhile.
     """
-    models = (Vote, Miss, Decision)
     with transaction.atomic():
-        if connections[Vote.objects.db].vendor == "postgresql":
-            with connections[Vote.objects.db].cursor() as cursor:
-                names = ", ".join(model._meta.db_table for model in models)  # noqa: SLF001
-                cursor.execute(f"LOCK TABLE {names} IN SHARE MODE")
-        return _Ends(*(model.objects.aggregate(last=Max("pk"))["last"] or 0 for model in models))
+        _hold(model, "SHARE")
+        return model.objects.aggregate(last=Max("pk"))["last"] or 0
+
+
+def _hold(model: type[models.Model], mode: str) -> None:
+    """Lock a table until the transaction ends. SQLite has one writer at a time anyway."""
+    connection = connections[Vote.objects.db]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {model._meta.db_table} IN {mode} MODE")  # noqa: SLF001
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,8 @@ def _settle(made: Estimate, sources: _Heard, seen: Hindsight) -> None:
     moments = sources.weighed
     rows = list(zip(trust, doubt, moments, trust, doubt, moments, share, mass, sources.key.tolist(), strict=True))
     with transaction.atomic(), connections[Source.objects.db].cursor() as cursor:
+        # Of two estimates at once the later is the newest, and what it settles is what stays.
+        _hold(Estimate, "SHARE ROW EXCLUSIVE")
         made.save()
         cursor.executemany(
             "UPDATE labelling_source SET settled_trust = %s, settled_doubt = %s, settled = %s, trust = %s, doubt = %s, "
@@ -191,8 +203,8 @@ def _settle(made: Estimate, sources: _Heard, seen: Hindsight) -> None:
 def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lambda _: None) -> int:
     """Compute honesty, labels and states anew from the log and the newest estimate; return how many glyphs moved.
 
-    Where nothing but the log has changed them, none does. All is weighed as it stood at one moment; a glyph that is to
-    move is held, and weighed again if it was heard of since, so visitors can go on voting. ``past`` is what was read
+    Where nothing but the log has changed them, none does. A glyph that is to move is held, and what was heard of or
+    changed meanwhile is weighed again in the end, so visitors can go on voting. ``past`` is what was read
     already.
     """
     past = past or _read_past()
@@ -206,7 +218,7 @@ def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lam
         first, last = np.searchsorted(votes.glyph, [some.key[0], some.key[-1] + 1])
         return weigh_votes(some, votes[first:last], reading)
 
-    done, cores = 0, os.cpu_count() or 1
+    done, cores = 0, min(os.cpu_count() or 1, MOST_CORES)
     starts = range(0, len(known), BATCH)
     with ThreadPoolExecutor(cores) as pool:
         for first in range(0, len(starts), cores):  # No more at a time, so that memory stays bounded.
@@ -232,15 +244,20 @@ def _move(weighed: Weighed, rows: Ints, ends: _Ends, now: datetime) -> list[int]
     for start in range(0, len(rows), FEW):
         with transaction.atomic():
             still = as_read(weighed.known, rows[start : start + FEW])
-            heard = [*_since(Vote, ends.vote), *_since(Miss, ends.miss)]
-            still = still[~np.isin(weighed.known.key[still], heard)]
+            keys = weighed.known.key[still]
+            heard = [
+                key for one, end in ((Vote, ends.vote), (Miss, ends.miss)) for key in _since(one, end, keys.tolist())
+            ]
+            still = still[~np.isin(keys, heard)]
             write_moves(weighed, still, now)
         moved += weighed.known.key[still].tolist()
     return moved
 
 
-def _since(model: type[Vote | Miss | Decision], last: int) -> list[int]:
-    return list(model.objects.filter(pk__gt=last).values_list("glyph", flat=True))
+def _since(model: type[Vote | Miss | Decision], last: int, glyphs: Sequence[int] | None = None) -> list[int]:
+    """Return the glyphs, or those of ``glyphs``, of the rows after the one numbered ``last``."""
+    rows = model.objects.filter(pk__gt=last)
+    return list((rows if glyphs is None else rows.filter(glyph__in=glyphs)).values_list("glyph", flat=True))
 
 
 def _late(ends: _Ends, moved: Sequence[int]) -> list[int]:
@@ -248,7 +265,7 @@ def _late(ends: _Ends, moved: Sequence[int]) -> list[int]:
 
     Those are the ones heard of after the ends, those whose voters were, and those that others than ``moved`` changed.
     """
-    _ends()
+    _ends()  # Waits for what is being written.
     late = {*_since(Vote, ends.vote), *_since(Miss, ends.miss)}
     changes = Counter(_since(Decision, ends.decision))
     changes.subtract(moved)
@@ -290,8 +307,7 @@ def _reweigh_sources() -> None:
 
     Those that have to change are held and added up again, so that what a visitor says meanwhile is not lost.
     """
-    newest = Estimate.objects.order_by("-pk").first()
-    wrong = [row[-1] for row in _differing(newest, None)]
+    wrong = [row[-1] for row in _differing(None)]
     for start in range(0, len(wrong), FEW):
         some = wrong[start : start + FEW]
         with transaction.atomic(), connections[Source.objects.db].cursor() as cursor:
@@ -299,13 +315,13 @@ def _reweigh_sources() -> None:
             cursor.executemany(
                 "UPDATE labelling_source SET weighed = %s, trust = %s, doubt = %s, honesty = %s, mass = %s "
                 "WHERE id = %s",
-                _differing(newest, some),
+                _differing(some),
             )
 
 
-def _differing(newest: Estimate | None, sources: Sequence[int] | None) -> list[tuple[Any, ...]]:
+def _differing(sources: Sequence[int] | None) -> list[tuple[Any, ...]]:
     """Return (weighed, trust, doubt, honesty, mass, key) of these sources, or all, where the log says otherwise."""
-    _, reading = current_reading()
+    newest, (_, reading) = Estimate.objects.order_by("-pk").first(), current_reading()
     stored = Source.objects.all() if sources is None else Source.objects.filter(pk__in=sources)
     rows = raw(stored.order_by("pk").values_list("pk", "settled_trust", "settled_doubt", "settled", *_WEIGHED))
     if not rows:

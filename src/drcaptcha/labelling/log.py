@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import numpy as np
@@ -44,12 +44,13 @@ def current_reading() -> tuple[int | None, Reading]:
     """
     newest = Estimate.objects.order_by("-pk").values_list("pk", flat=True).first()
     key = (newest or 0, settings.DRCAPTCHA_ALPHABET)
-    if key not in _readings:
+    reading = _readings.get(key)
+    if reading is None:
         parameters = Estimate.objects.values_list("parameters", flat=True).get(pk=newest) if newest else None
         reading = Reading.from_json(parameters, alphabet()) if parameters else Reading.initial(alphabet())
         _readings.clear()
         _readings[key] = reading
-    return newest, _readings[key]
+    return newest, reading
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def _indices(typed: NDArray[np.str_]) -> Ints:
 def seconds(column: Sequence[Any]) -> Floats:
     """Return times, as datetimes or as text in UTC, in seconds since 1970."""
     if not column or isinstance(column[0], datetime):
-        return np.array([time.timestamp() for time in column], np.float64)
+        return np.array([time.replace(tzinfo=time.tzinfo or UTC).timestamp() for time in column], np.float64)
     plain = [text.partition("+")[0] for text in column]  # PostgreSQL writes +00 after them.
     return (np.array(plain, "datetime64[us]") - EPOCH) / np.timedelta64(1, "s")
 
@@ -337,7 +338,10 @@ def before_votes(facts: Facts, reading: Reading) -> Known:
         if not held[place]:
             prior[place, label] *= doubt_of_control(int(facts.passes[place]), times)
     prior /= prior.sum(1, keepdims=True)
-    return Known(**{field.name: getattr(facts, field.name) for field in fields(Facts)}, prior=prior)
+    # What a network thinks of a glyph says no more of it, and its voters are no echo, once a label was given.
+    level = np.where(held, 0, facts.level)
+    stored = {field.name: getattr(facts, field.name) for field in fields(Facts)}
+    return Known(**stored | {"level": level}, prior=prior)
 
 
 def _misses(keys: Ints, letters: Alphabet) -> tuple[Ints, Ints, Ints]:

@@ -150,7 +150,9 @@ def _weigh_sources(
     for miss in misses:
         parts[miss.source_id].append(honesty.CONTROL_MISSED)
     moved = []
-    for pk, source in sources.items():
+    # Who was only right in controls leaves no trace in the log, so none here either: else a replay would differ.
+    heard = {pk: source for pk, source in sources.items() if parts[pk]}
+    for pk, source in heard.items():
         before = (source.honesty, source.mass)
         for name, sign in (("trust", 1), ("doubt", -1)):
             faded = honesty.fade(getattr(source, name), source.weighed or now, now)
@@ -166,7 +168,7 @@ def _weigh_sources(
         # Django's bulk_update takes ten times as long.
         cursor.executemany(
             "UPDATE labelling_source SET trust = %s, doubt = %s, honesty = %s, mass = %s, weighed = %s WHERE id = %s",
-            [(s.trust, s.doubt, s.honesty, s.mass, weighed, pk) for pk, s in sources.items()],
+            [(s.trust, s.doubt, s.honesty, s.mass, weighed, pk) for pk, s in heard.items()],
         )
     return moved
 

@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import SIDE, Glyph, Split
-from drcaptcha.learning import registry, snapshots
+from drcaptcha.learning import registry, snapshots, validation
 from drcaptcha.learning.models import Ensemble, Evaluation, Prior
 from drcaptcha.learning.signals import priors_changed
+from handwriting.ensembles import calibrate, combine, correct, log_loss
 from handwriting.inference import InferenceError
 
 BATCH = 2_000
+
+STRENGTHS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25)
+"""Corrections for unequal classes that are tried; below 0 they are expected to be unequal."""
 
 
 def score(
@@ -22,13 +26,14 @@ def score(
     """Store what an ensemble, as it was judged, thinks of every glyph that it never learned and that was not labelled.
 
     No label was given, that is: those that votes gave are of interest too. The classes of such glyphs are as unequal as
-    those that it learned, so no correction for that is made. With ``missing`` only those are scored that have no prior
-    yet. A glyph that a member has learned keeps the prior that an earlier ensemble gave it. Returns the number scored.
+    those that it learned, so it is corrected and calibrated for that. With ``missing`` only those are scored that have
+    no prior yet. A glyph that a member has learned keeps the prior that an earlier ensemble gave it. Returns the number
+    scored.
 
     Raises:
         NotPossible: the files of the ensemble can't be read.
     """
-    committee = registry.committee(judged, threads=0)
+    committee = _expecting_the_learned(judged)
     wanted = Glyph.objects.filter(split=Split.TRAIN, given="")
     if missing:
         wanted = wanted.filter(prior=None)
@@ -37,7 +42,7 @@ def score(
     done = 0
     try:
         for some, pictures in _pictures(keys.tolist()):
-            _store(judged, some, committee.uncorrected(pictures))
+            _store(judged, some, committee.probabilities(pictures))
             done += len(some)
             progress(done / len(keys))
     except InferenceError as fault:
@@ -45,6 +50,26 @@ def score(
     if done:
         priors_changed.send(Ensemble, now=now)
     return done
+
+
+def _expecting_the_learned(judged: Evaluation) -> registry.Committee:
+    """Return the ensemble, corrected and calibrated by validation glyphs as they come, whatever their classes.
+
+    What serves is corrected for classes that are met alike; and a network that was trained to expect them alike has to
+    be told how unequal they are, which is a correction below 0.
+    """
+    committee, networks = registry.committee(judged, threads=0), registry.members_of(judged)
+    common = validation.of(networks)
+    committee.correction, committee.temperature = 0.0, 1.0
+    if len(common) < validation.FEWEST:
+        return committee
+    committee.counts = validation.learned_counts(networks)
+    pooled = combine(common.probabilities, committee.weights, committee.pooling)
+    committee.correction = min(
+        STRENGTHS, key=lambda strength: log_loss(correct(pooled, committee.counts, strength), common.labels)
+    )
+    committee.temperature = calibrate(correct(pooled, committee.counts, committee.correction), common.labels)
+    return committee
 
 
 def _learned(judged: Evaluation) -> NDArray[np.int64]:

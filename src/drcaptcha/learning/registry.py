@@ -54,11 +54,6 @@ class Committee:
             pooled = correct(pooled, self.counts, self.correction)
         return pooled if self.temperature == 1 else temper(pooled, self.temperature)
 
-    def uncorrected(self, glyphs: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return the same for glyphs whose classes are as unequal as those that were learned."""
-        said = np.stack([member.probabilities(glyphs) for member in self.members])
-        return temper(combine(said, self.weights, self.pooling), self.temperature)
-
 
 def champion() -> Evaluation | None:
     """Return the ensemble that serves, as it was judged; None where none of the alphabet in use does.

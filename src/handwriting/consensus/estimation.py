@@ -26,6 +26,9 @@ SETTLED = 0.002
 CHUNK = 4_000
 """Glyphs at a time, which bounds the memory."""
 
+MOST_CORES = 8
+"""So many chunks at a time, at the most."""
+
 AMBIGUITY = (0.001, 0.016)
 """The least and the largest share of ambiguous glyphs that is believed beforehand.
 
@@ -126,7 +129,7 @@ def _round(log: Log, prior: npt.NDArray[np.floating], level: Ints, missed: Float
         honest[some] = share_of_honest(beliefs, levels, votes, reading)
         return _Sums.of(beliefs, levels, votes, log.audit[some], honest[some])
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_CORES)) as pool:
         for part in pool.map(judged, range(0, len(prior), CHUNK)):
             sums += part
     parts = _evidence(honest, trusted, log, reading)
@@ -212,7 +215,7 @@ def _machines(log: Log, prior: npt.NDArray[np.floating], level: Ints, trusted: I
     """
     asked = log.glyph[~log.audit & (level[log.glyph] > 0)]
     asked = asked[np.flatnonzero(np.diff(asked, prepend=-1))]
-    some = asked[:: max(1, len(asked) // _WATCHED)]
+    some = asked[:: -(-len(asked) // _WATCHED) or 1]
     if len(some) < 100:
         return reading.machines
     seen = np.isin(log.glyph, some)

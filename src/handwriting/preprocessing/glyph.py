@@ -32,7 +32,8 @@ def close_up(darkness: Floats, strokes: NDArray[np.bool_]) -> Image.Image:
     size = (round(width * FINE), round(height * FINE))
     ink, around = (Image.fromarray(np.pad(255 * layer.astype(np.float32), room)) for layer in (darkness, strokes))
     ink = ink.resize(size, Image.Resampling.BICUBIC, box).convert("L")
-    around = around.resize((round(width), round(height)), Image.Resampling.BOX, box).convert("L").point(_ANY)
+    around = around.convert("L").filter(ImageFilter.MaxFilter(3))  # Else a line of one pixel may fall between two.
+    around = around.resize((round(width), round(height)), Image.Resampling.BOX, box).point(_ANY)
     near = around.filter(ImageFilter.MaxFilter(2 * EDGE + 1)).resize(size, Image.Resampling.BILINEAR)
     return ImageOps.autocontrast(ImageChops.multiply(ink, near))
 

@@ -130,8 +130,8 @@ def test_a_vote_that_comes_while_sources_are_weighed_is_not_lost(
     Source.objects.update(honesty=11)
     differing = estimating._differing
 
-    def meanwhile(newest: Estimate | None, sources: Any) -> Any:
-        rows = differing(newest, sources)
+    def meanwhile(sources: Any) -> Any:
+        rows = differing(sources)
         if sources is None:
             for glyph in known[1:]:
                 vote(glyph, "K", 1, role=Role.AUDIT)

@@ -144,7 +144,7 @@ class EnsembleAdmin(Page[Ensemble]):
 
     def preview_view(self, request: HttpRequest) -> JsonResponse:
         """Tell what the members of a form would be worth on the validation glyphs; nothing is stored."""
-        if not self.has_view_permission(request):
+        if not self.has_change_permission(request):
             raise PermissionDenied
         try:
             asked = json.loads(request.body)
@@ -153,7 +153,7 @@ class EnsembleAdmin(Page[Ensemble]):
                 found = previewing.best([network for network, _ in members])
             else:
                 found = previewing.preview(members, asked["pooling"], float(asked["correction"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return JsonResponse({"error": BadRequest.message}, status=BadRequest.status)
         except DrCaptchaError as fault:
             return JsonResponse({"error": fault.message}, status=fault.status)

@@ -25,6 +25,8 @@ from drcaptcha.learning.models import Evaluation, Network, Promotion
 from handwriting import metrics
 
 DIFFERENCES = 36
+LONGEST = 18
+"""Digits of a key at the most."""
 """So many of the glyphs that one had right and the other wrong are shown of either kind."""
 
 CLASSES = 10
@@ -243,7 +245,7 @@ class PromotionAdmin(Log[Promotion]):
 
 
 def _number(text: str | None) -> int:
-    if not text or not text.isdecimal():
+    if not text or not text.isdecimal() or len(text) > LONGEST:
         raise Http404
     return int(text)
 
