@@ -2,10 +2,10 @@
 
     DRCAPTCHA_EMNIST=/path/to/emnist .venv/bin/python benchmarks/wrong_labels.py --folder results [--share 0.02]
 
-On the installation that ``benchmarks/labels.py`` has made in FOLDER, or makes: so many of the given labels are changed in
-a copy of it, half of them to any other character, half by how readily people mix the two up. Then crowds answer, as in
-``manage.py simulate``, about 20,000 glyphs between 8,000 controls, some ten times each. Prints for each crowd how many
-of the wrong labels were set aside, and how many right ones with them.
+On the installation that ``benchmarks/labels.py`` has made in FOLDER, or makes: in a copy of it so many of the given
+labels are changed, half of them to any other character, half by how readily people mix the two up. Then crowds answer,
+as in ``manage.py simulate``, about 20,000 glyphs between 8,000 controls, some ten times each. Prints for each crowd how
+many of the wrong labels were set aside, and how many right ones with them.
 """
 
 import argparse
