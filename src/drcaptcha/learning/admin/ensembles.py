@@ -144,7 +144,7 @@ class EnsembleAdmin(Page[Ensemble]):
 
     def preview_view(self, request: HttpRequest) -> JsonResponse:
         """Tell what the members of a form would be worth on the validation glyphs; nothing is stored."""
-        if not self.has_change_permission(request):
+        if not self.has_view_permission(request):
             raise PermissionDenied
         try:
             asked = json.loads(request.body)
