@@ -41,11 +41,17 @@ def close_up(darkness: Floats, strokes: NDArray[np.bool_]) -> Image.Image:
 def even_pen(ink: Image.Image) -> Image.Image:
     """Thicken hair lines and thin blunt markers until the strokes are as wide as EMNIST's."""
     width = _stroke_width(np.asarray(ink, np.float32)) / FINE
-    for _ in range(round((THIN - width) * FINE / 2)):
-        ink = ImageOps.expand(ink, 1).filter(ImageFilter.MaxFilter(3))
-    for _ in range(round(min(width - THICK, 0.6 * width) * FINE / 2)):
-        ink = ink.filter(ImageFilter.MinFilter(3))
+    thicker, thinner = (max(steps, 0) * FINE / 2 for steps in (THIN - width, min(width - THICK, 0.6 * width)))
+    ink = _filtered(ImageOps.expand(ink, int(np.ceil(thicker))), ImageFilter.MaxFilter(3), thicker)
+    ink = _filtered(ink, ImageFilter.MinFilter(3), thinner)
     return ImageOps.autocontrast(ink, cutoff=(0, 2))  # A hair line must not stay grey for one dark crossing.
+
+
+def _filtered(ink: Image.Image, step: ImageFilter.Filter, steps: float) -> Image.Image:
+    """Filter so many times; part of a step is a blend, so that pens of nearly one width come out alike."""
+    for number in range(int(np.ceil(steps))):
+        ink = Image.blend(ink, ink.filter(step), min(1.0, steps - number))
+    return ink
 
 
 def _stroke_width(ink: Floats) -> float:
@@ -58,7 +64,8 @@ def _stroke_width(ink: Floats) -> float:
 def frame(ink: Image.Image) -> NDArray[np.uint8]:
     """Centre the ink in a square as EMNIST does, blur it and shrink it to the glyph."""
     left, top, right, bottom = ink.point(_STRONG).getbbox() or (0, 0, *ink.size)
-    side = round(max(right - left, bottom - top) * SIDE / (SIDE - 2 * MARGIN))
-    left, top = (left + right - side) // 2, (top + bottom - side) // 2
-    square = ink.crop((left, top, left + side, top + side)).filter(ImageFilter.GaussianBlur(side * BLUR))
-    return np.array(square.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    side = max(right - left, bottom - top) * SIDE / (SIDE - 2 * MARGIN)
+    room = int(np.ceil(side))
+    page = ImageOps.expand(ink, room).filter(ImageFilter.GaussianBlur(side * BLUR))
+    corner = (room + (left + right - side) / 2, room + (top + bottom - side) / 2)
+    return np.array(page.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (*corner, corner[0] + side, corner[1] + side)))
