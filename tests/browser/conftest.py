@@ -48,10 +48,11 @@ PATIENCE = 30
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in this folder."""
+    """Mark what lies in this folder, and keep it in one process, which has the one server."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="package")
@@ -118,10 +119,11 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
             return
 
 
-# Playwright's loop runs in this thread, where Django then refuses to use the database; so it ends with this folder.
 @pytest.fixture(scope="package")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
+def browser(chromium: str, environment: dict[str, str]) -> Iterator[Browser]:
+    """Chromium. While Playwright's loop runs in this thread, Django would refuse all tests the database."""
+    with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()

@@ -13,6 +13,7 @@ import numpy as np
 from django.db import connections, models, transaction
 from django.db.models import Max, Min, Q
 
+from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling.deciding import as_read, changed, decide, drifted, note_drift, write_moves
 from drcaptcha.labelling.log import (
     CREATED,
@@ -42,6 +43,9 @@ FEW = 500
 
 FEWEST_VOTES = 500
 """From fewer votes nothing is estimated: the first belief says more."""
+
+GATHERED = 32_768
+"""Pages (4 KiB) that SQLite gathers in its log, when all labels are written, before it moves them into the database."""
 
 GROWTH = 1.5
 """By what factor the log has to grow before it is worth an estimate again."""
@@ -212,6 +216,7 @@ def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lam
     _, reading = current_reading()
     votes, known = trusted_anew(past.votes), before_votes(past.facts, reading)
     moved: list[int] = []
+    _gather_writes()
 
     def weighed_from(start: int) -> Weighed:
         some = known[start : start + BATCH]
@@ -230,6 +235,15 @@ def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lam
                 progress(done / len(known))
     late = _late(past.ends, moved)
     return len(moved) + sum(decide(late[start : start + FEW], now) for start in range(0, len(late), FEW))
+
+
+def _gather_writes() -> None:
+    """Let SQLite gather what is written on this connection, in place of moving the same pages over and over again."""
+    connection = connections[Glyph.objects.db]
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA wal_autocheckpoint={GATHERED}")
+            cursor.execute("PRAGMA cache_size=-131072")
 
 
 def _note_drift(weighed: Weighed, rows: Ints) -> None:

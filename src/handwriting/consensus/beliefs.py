@@ -102,7 +102,8 @@ def believe(prior: Floats, level: Ints, votes: Votes, reading: Reading) -> Belie
     score = np.zeros((len(prior), size + 1))
     if len(ordered):
         echo = _echo(prior, level, ordered, reading)
-        said = _logarithm(reading.likelihood[ordered.honesty, level[ordered.glyph], ordered.answer], echo, reading)
+        of = (ordered.honesty, level[ordered.glyph], ordered.answer)
+        said = _said(reading.likelihood, reading.log_likelihood, of, echo, reading)
         runs.add(score, said)
         _suspect(score, level, ordered, echo, reading)
     clear = score[:, :-1] + np.log(np.maximum(prior, 1e-9))
@@ -145,10 +146,16 @@ class _Runs:
 
 
 def _likeliest(clear: Floats) -> Ints:
-    """Return ``(n, CANDIDATES)``: the classes of the highest scores, the highest first."""
-    some = np.sort(np.argpartition(-clear, CANDIDATES, axis=1)[:, :CANDIDATES], axis=1)
-    order = np.argsort(-np.take_along_axis(clear, some, 1), axis=1, kind="stable")
-    return np.take_along_axis(some, order, 1)
+    """Return ``(n, CANDIDATES)``: the classes of the highest scores, the highest first; of equal ones the first class.
+
+    For so few classes and so few to find, looking for one after the other takes half as long as ``np.argpartition``.
+    """
+    left, rows = clear.copy(), np.arange(len(clear))
+    found = np.empty((len(clear), CANDIDATES), np.int64)
+    for place in range(CANDIDATES):
+        found[:, place] = left.argmax(1)
+        left[rows, found[:, place]] = -np.inf
+    return found
 
 
 def _echo(prior: Floats, level: Ints, votes: Votes, reading: Reading) -> Floats:
@@ -165,30 +172,27 @@ def _echo(prior: Floats, level: Ints, votes: Votes, reading: Reading) -> Floats:
     return echo
 
 
-def _logarithm(likelihood: Floats, echo: Floats, reading: Reading) -> Floats:
-    """Return the log-likelihoods ``(v, k)`` of votes that may also be echoes of the prior."""
-    heard = echo > 0
-    likelihood[heard] *= 1 - reading.machines
-    likelihood += echo[:, None]
-    return np.log(likelihood, out=likelihood)
+def _said(likelihood: Floats, logarithm: Floats, of: tuple[Ints, ...], echo: Floats, reading: Reading) -> Floats:
+    """Return the log-likelihoods ``(v, k)`` of votes, the entries ``of`` the table, that may also be echoes."""
+    said: Floats = logarithm[of]
+    heard = np.flatnonzero(echo > 0)
+    if len(heard):
+        straight = likelihood[tuple(index[heard] for index in of)] * (1 - reading.machines)
+        said[heard] = np.log(straight + echo[heard, None])
+    return said
 
 
 def _suspect(score: Floats, level: Ints, votes: Votes, echo: Floats, reading: Reading) -> None:
     """Raise the score of every class but the one most voted for by the chance that those votes were arranged."""
     size = score.shape[1] - 1
-    named = votes.answer < size
-    rows, place = np.unique(votes.glyph[named], return_inverse=True)
-    counts = np.zeros((len(rows), size), np.int64)
-    np.add.at(counts, (place, votes.answer[named]), 1)
-    suspects = counts.max(1) >= 2 if len(rows) else np.zeros(0, bool)
-    if not suspects.any():
+    target = _most_typed(votes, len(score), size)
+    seen = np.flatnonzero(target[votes.glyph] >= 0)
+    if not len(seen):
         return
-    target = np.full(len(score), -1)
-    target[rows[suspects]] = counts[suspects].argmax(1)
-    seen = target[votes.glyph] >= 0
     glyph, answer = votes.glyph[seen], votes.answer[seen]
     hit = (answer == target[glyph]).astype(np.int64)
-    said = _logarithm(reading.conspiracy[hit, votes.honesty[seen], level[glyph], answer], echo[seen], reading)
+    of = (hit, votes.honesty[seen], level[glyph], answer)
+    said = _said(reading.conspiracy, reading.log_conspiracy, of, echo[seen], reading)
     runs = _Runs.of(glyph)
     some, arranged = runs.glyph, np.zeros((len(score), size))
     runs.add(arranged, said)
@@ -198,6 +202,20 @@ def _suspect(score: Floats, level: Ints, votes: Votes, echo: Floats, reading: Re
     kept = score[some, target[some]]
     score[some, :-1] = np.logaddexp(np.log1p(-chance) + score[some, :-1], np.log(chance) + arranged)
     score[some, target[some]] = kept
+
+
+def _most_typed(votes: Votes, glyphs: int, size: int) -> Ints:
+    """Return ``(glyphs,)``: the class most voted for, by two at least, or -1; of equal ones the first.
+
+    The votes are sorted.
+    """
+    start = np.flatnonzero((np.diff(votes.glyph, prepend=-1) != 0) | (np.diff(votes.answer, prepend=-1) != 0))
+    count, answer = np.diff(start, append=len(votes)), votes.answer[start]
+    some = np.flatnonzero((count >= 2) & (answer < size))
+    some = some[np.lexsort((-answer[some], count[some]))]  # The last one of a glyph stays.
+    target = np.full(glyphs, -1)
+    target[votes.glyph[start[some]]] = answer[some]
+    return target
 
 
 def _pair_prior(prior: Floats, first: Ints, second: Ints, reading: Reading) -> Floats:

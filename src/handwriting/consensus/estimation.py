@@ -20,10 +20,10 @@ from handwriting.consensus.beliefs import Beliefs, Votes, believe
 from handwriting.consensus.reading import LEVELS, Floats, Ints, Reading
 
 ROUNDS = 4
-SETTLED = 0.002
+SETTLED = 0.003
 """Mean change of honesty at which the rounds end."""
 
-CHUNK = 4_000
+CHUNK = 2_000
 """Glyphs at a time, which bounds the memory."""
 
 MOST_CORES = 8

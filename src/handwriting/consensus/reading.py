@@ -125,6 +125,18 @@ class Reading:
         return likelihood
 
     @cached_property
+    def log_likelihood(self) -> Floats:
+        """As ``likelihood``: its logarithm."""
+        logarithm: Floats = np.log(self.likelihood)
+        return logarithm
+
+    @cached_property
+    def log_conspiracy(self) -> Floats:
+        """As ``conspiracy``: its logarithm."""
+        logarithm: Floats = np.log(self.conspiracy)
+        return logarithm
+
+    @cached_property
     def entropy(self) -> Floats:
         """``(K + 1,)``: the entropy of an average answer in nats, by class; the last for what can't be read."""
         said = self.likelihood[round(100 * self.honesty), 0]

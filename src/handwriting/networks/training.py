@@ -127,7 +127,10 @@ def train(
 
 @dataclass
 class _Run:
-    """One training under way. ``earlier`` are the seconds and ``resumed`` the steps before it was last taken up."""
+    """One training under way. ``earlier`` are the seconds and ``resumed`` the steps before it was last taken up.
+
+    ``stepped`` are the seconds at the end of the last step.
+    """
 
     network: Network
     recipe: Recipe
@@ -143,6 +146,7 @@ class _Run:
     steps: int = 0
     resumed: int = 0
     earlier: float = 0.0
+    stepped: float = 0.0
     started: float = field(default_factory=time.perf_counter)
 
     @classmethod
@@ -182,9 +186,9 @@ class _Run:
 
     @property
     def share(self) -> float:
-        """How much of the training is done."""
+        """How much of the training is done, as of its last step."""
         if self.options.minutes is not None:
-            return min(1.0, self.seconds / (60 * self.options.minutes)) if self.steps else 0.0
+            return min(1.0, self.stepped / (60 * self.options.minutes))
         return self.steps / (self.planned or 1)
 
     def epoch(self, progress: Callable[[Progress], object]) -> None:
@@ -216,7 +220,7 @@ class _Run:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * pace
             optimizer.step()
-        self.steps += 1
+        self.steps, self.stepped = self.steps + 1, self.seconds
         return loss.item(), int((logits.argmax(1) == batch.labels).sum())
 
     def tell(self, batch: int, loss: float, images_per_second: float) -> Progress:
@@ -254,7 +258,8 @@ class _Run:
         torch.set_rng_state(state["dropout"])
         self.history = tuple(Epoch(*figures) for figures in state["history"])
         self.steps = self.resumed = state["steps"]
-        self.earlier, self.started = state["seconds"], time.perf_counter()
+        self.earlier = self.stepped = state["seconds"]
+        self.started = time.perf_counter()
 
 
 def scaled(glyphs: Tensor) -> Tensor:
