@@ -2,7 +2,7 @@
 
     DRCAPTCHA_EMNIST=/path/to/emnist .venv/bin/python benchmarks/labels.py --folder results [--seeds 3] [--probes 20000]
 
-On EMNIST Balanced: 40,000 labels are taken away and a network learns from the rest, whose opinion is the prior; the
+On EMNIST Balanced: 40,000 labels are taken away and two networks learn from the rest, whose common opinion is the prior; the
 truth is held apart and only measures. Every run is ``manage.py simulate`` with the same crowd for every rule, on a
 copy, two at a time. What is finished lies in FOLDER/runs.jsonl and is not run again, so a run that was broken off
 goes on.
@@ -67,18 +67,15 @@ class Job:
 def jobs(probes: int, seeds: int) -> Iterator[Job]:
     """Yield all runs, those that matter most first."""
     common = [("--probes", str(probes), "--seed", str(seed)) for seed in range(1, seeds + 1)]
-    for crowd in CROWDS:
-        yield Job("ours", ("--crowd", crowd, *common[0]))
+    for options, crowd in product(common, CROWDS):
+        yield Job("ours", ("--crowd", crowd, *options))
+    for crowd, (accept, sources) in product(CROWDS[:-1], THRESHOLDS):
+        stricter = ("--accept", str(accept), "--agreement", str(sources))
+        yield Job(f"ours at {accept}", ("--crowd", crowd, *stricter, *common[0]))
     for name, nature in ASTRAY.items():
         yield Job(name, ("--crowd", "liars10", "--nature", json.dumps(nature), *common[0]))
-    for number, options in enumerate(common):
-        for rule in RULES[1:] if number == 0 else RULES:
-            for crowd in CROWDS[:-1]:
-                yield Job(rule, ("--crowd", crowd, "--rule", rule, *options))
-        if number == 0:
-            for (accept, sources), crowd in product(THRESHOLDS, CROWDS[:-1]):
-                stricter = ("--accept", str(accept), "--agreement", str(sources))
-                yield Job(f"ours at {accept}", ("--crowd", crowd, *stricter, *options))
+    for options, rule, crowd in product(common, RULES[1:], CROWDS[:-1]):
+        yield Job(rule, ("--crowd", crowd, "--rule", rule, *options))
 
 
 def prepare(environment: dict[str, str]) -> None:
@@ -88,7 +85,7 @@ def prepare(environment: dict[str, str]) -> None:
             "migrate -v0",
             "importemnist --split balanced",
             "removelabels 40000 --seed 1",
-            "train --networks compact --epochs 8 --seed 1",
+            "train --networks compact,residual-small --epochs 12 --seed 1",
         ):
             subprocess.run([sys.executable, MANAGE, *words.split()], env=environment, check=True)
 
