@@ -2,10 +2,10 @@
 
     DRCAPTCHA_EMNIST=/path/to/emnist .venv/bin/python benchmarks/labels.py --folder results [--seeds 3] [--probes 20000]
 
-On EMNIST Balanced: 40,000 labels are taken away and two networks learn from the rest, whose common opinion is the prior; the
-truth is held apart and only measures. Every run is ``manage.py simulate`` with the same crowd for every rule, on a
-copy, two at a time. What is finished lies in FOLDER/runs.jsonl and is not run again, so a run that was broken off
-goes on.
+On EMNIST Balanced: 40,000 labels are taken away and two networks learn from the rest, whose common opinion is the
+prior; the truth is held apart and only measures. Every run is ``manage.py simulate`` with the same crowd for every
+rule, on a copy, two at a time. What is finished lies in FOLDER/runs.jsonl and is not run again, so a run that was
+broken off goes on.
 
 Then the same fixed log of votes, so many on each glyph, is given to majority vote, Wawa, MACE and Dawid-Skene
 (crowd-kit, in an environment of its own in FOLDER/oracle, with scikit-learn < 1.7) and to our estimate, with the prior

@@ -31,12 +31,9 @@ from drcaptcha.labelling.log import (
     trusted_anew,
 )
 from drcaptcha.labelling.models import Decision, Estimate, Miss, Source, Vote
-from drcaptcha.labelling.weighing import Weighed, weigh_votes
+from drcaptcha.labelling.weighing import BATCH, Weighed, weigh_votes
 from handwriting.consensus import honesty
 from handwriting.consensus.estimation import MOST_CORES, Hindsight, Log, reestimate
-
-BATCH = 5_000
-"""Glyphs weighed at a time."""
 
 FEW = 500
 """Glyphs moved in one transaction: few enough that a visitor's answer never waits long."""

@@ -7,7 +7,7 @@ import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
-from drcaptcha.labelling.log import Floats, Ints, Known, VoteLog, current_reading, read_known, read_votes
+from drcaptcha.labelling.log import Floats, Ints, Known, VoteLog, alphabet, current_reading, read_known, read_votes
 from handwriting import selection
 from handwriting.consensus.beliefs import Beliefs, Votes, believe
 from handwriting.consensus.reading import Reading
@@ -16,6 +16,9 @@ from handwriting.consensus.verdicts import ACCEPTED, DISPUTED, PROVISIONAL, STAT
 
 OURS = "ours"
 """The rule of this installation; the others (``handwriting.consensus.rules``) are for comparison."""
+
+BATCH = 5_000
+"""Glyphs weighed at a time."""
 
 MOST_VOTES = 12
 """After so many votes a published rule that has not decided is taken to be unable to."""
@@ -49,6 +52,21 @@ def weigh(glyphs: Collection[int], *, rule: str = OURS) -> Weighed:
     """Weigh all that is known of these glyphs now. Nothing is changed."""
     _, reading = current_reading()
     return weigh_votes(read_known(glyphs, reading), read_votes(glyphs), reading, rule=rule)
+
+
+def soft_labels(sender: object, *, keys: Ints, **_: object) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # noqa: ARG001
+    """Return what networks are to learn of these glyphs, by keys ``(n,)`` in order, whose labels votes gave.
+
+    How likely each character is ``(n, K)``, and how likely it is that the glyph can be read at all ``(n,)``, by which
+    it counts. One that is gone meanwhile counts for nothing.
+    """
+    size = len(alphabet())
+    shares, counts = np.full((len(keys), size), 1 / size, np.float32), np.zeros(len(keys), np.float32)
+    for start in range(0, len(keys), BATCH):
+        weighed = weigh(keys[start : start + BATCH].tolist())
+        place = np.searchsorted(keys, weighed.known.key)
+        shares[place], counts[place] = weighed.beliefs.distribution, 1 - weighed.beliefs.unreadable
+    return shares, counts
 
 
 def weigh_votes(known: Known, votes: VoteLog, reading: Reading, *, rule: str = OURS) -> Weighed:

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from django.conf import settings
@@ -19,6 +20,7 @@ from drcaptcha.learning import examples, scoring
 from drcaptcha.learning.examples import Examples
 from drcaptcha.learning.models import Ensemble, Membership, Network
 from drcaptcha.learning.resuming import Trail
+from drcaptcha.learning.signals import shares_wanted
 from drcaptcha.learning.snapshots import Snapshot
 from handwriting import metrics
 from handwriting.alphabet import ALPHABETS, Alphabet
@@ -104,6 +106,7 @@ class _Material:
     alphabet: Alphabet
     learning: Examples
     judging: Examples
+    truth: bool = False
 
     @cached_property
     def kept(self) -> NDArray[np.int64]:
@@ -114,6 +117,22 @@ class _Material:
     def held(self) -> NDArray[np.int64]:
         """Positions of the glyphs to validate on."""
         return self._sides[1]
+
+    @cached_property
+    def soft(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """Soft labels ``(n, classes)`` and how much each glyph counts ``(n,)``, where votes say more than one label."""
+        known = self.learning.known
+        voted = np.flatnonzero(known.voted)
+        said: list[tuple[Any, Any]] = []
+        if len(voted) and not self.truth:
+            said = shares_wanted.send(Network, keys=known.keys[voted])
+        if not said:
+            return None, None
+        targets = np.eye(len(self.alphabet), dtype=np.float32)[known.labels]
+        weights = np.ones(len(known), np.float32)
+        for _, (shares, counts) in said:
+            targets[voted], weights[voted] = shares, counts
+        return targets, weights
 
     @cached_property
     def _sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -163,14 +182,16 @@ def trial(*, epochs: int, seed: int = 0, truth: bool = False) -> tuple[float, in
     """
     material = _gather(Plan(epochs=epochs, seed=seed), truth=truth)
     learning, classes = material.learning, material.alphabet.classes
-    options = training.Options(epochs=epochs, seed=seed)
+    targets, weights = material.soft
     trained = training.train(
-        "residual-small",
+        "compact",
         learning.glyphs,
         learning.labels,
         classes=len(classes),
-        options=options,
+        targets=targets,
+        weights=weights,
         held=learning.known.held,
+        options=training.Options(epochs=epochs, seed=seed),
     )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trial.onnx"
@@ -183,18 +204,21 @@ def _gather(plan: Plan, *, truth: bool = False) -> _Material:
     alphabet = ALPHABETS[settings.DRCAPTCHA_ALPHABET]
     judging = examples.judging(alphabet)
     learning = examples.training(alphabet, subset=plan.subset, rng=np.random.default_rng(plan.seed), truth=truth)
-    return _Material(alphabet, learning, judging)
+    return _Material(alphabet, learning, judging, truth)
 
 
 def _train_one(plan: Plan, position: int, material: _Material, trail: Trail, progress: Progress) -> Network:
     """Return a trained network, not yet saved."""
     name, count = plan.networks[position], len(plan.networks)
     learning, options = material.learning, plan.options(position)
+    targets, weights = material.soft
     trained = training.train(
         name,
         learning.glyphs,
         learning.labels,
         classes=len(material.alphabet),
+        targets=targets,
+        weights=weights,
         options=options,
         checkpoint=trail.checkpoint(position),
         progress=lambda batch: progress(Step((position + batch.share) / count, _line(name, batch), batch)),
