@@ -146,10 +146,10 @@ def _retrainer() -> Any:
     """Return what trains a network on all labels of the moment, and tells how good it and one with the truth are."""
     from drcaptcha.learning import experiments  # noqa: PLC0415 -- Loads PyTorch.
 
-    best, _ = experiments.trial(epochs=4, truth=True)
+    best, _ = experiments.trial(epochs=6, truth=True)
 
     def measure() -> dict[str, float]:
-        accuracy, labels = experiments.trial(epochs=4)
+        accuracy, labels = experiments.trial(epochs=6)
         return {"network": accuracy, "labels": labels, "network_on_truth": best}
 
     return measure
