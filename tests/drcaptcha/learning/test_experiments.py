@@ -39,7 +39,7 @@ def test_it_stores_networks_that_have_learned_and_their_ensemble(now: datetime) 
         assert (network.epochs, network.batch_size, network.test_size) == (8, 16, 60)
         assert 160 <= network.train_size < 180
         assert network.history["steps"] == 8 * (network.train_size // 16)
-        assert network.history["balance"] == 0.5
+        assert network.history["balance"] == 1
         assert network.history["numbers"] in {"int8", "float"}
         assert -0.5 < network.history["lost"] < 0.5
         assert network.classes == "".join(BALANCED.classes)
