@@ -103,7 +103,8 @@ def _calibrated(judged: Evaluation, networks: Sequence[Network]) -> Evaluation:
     judged.validation_size = len(common)
     if len(common) >= validation.FEWEST:
         pooled = registry.committee(judged).concluded(common.probabilities)
-        shares = even(common.labels, pooled.shape[1]) if judged.correction else None
+        alike = judged.correction or any(network.history.get("balance") for network in networks)
+        shares = even(common.labels, pooled.shape[1]) if alike else None
         judged.temperature = calibrate(pooled, common.labels, shares)
     return judged
 

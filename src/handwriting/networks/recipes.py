@@ -72,7 +72,5 @@ RISE = 0.25
 PLAIN = Recipe(learning_rate=1e-3)
 """Adam at its defaults, as the four networks of the original are trained."""
 
-MODERN = Recipe(
-    learning_rate=4e-3, muon=0.02, weight_decay=0.02, one_cycle=True, augmented=True, balance=1.0
-)
+MODERN = Recipe(learning_rate=4e-3, muon=0.02, weight_decay=0.02, one_cycle=True, augmented=True, balance=1.0)
 """What was measured to give the most accuracy for a core-second; docs/learning.md has the figures."""

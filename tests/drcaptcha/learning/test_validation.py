@@ -12,6 +12,7 @@ from drcaptcha.glyphs.models import Glyph, Split
 from drcaptcha.learning import examples, registry, scoring, snapshots, validation
 from drcaptcha.learning.models import Ensemble, Network
 from drcaptcha.learning.snapshots import Snapshot
+from handwriting import ensembles
 from handwriting.alphabet import BALANCED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.training]
@@ -103,6 +104,24 @@ def test_a_temperature_is_found_on_glyphs_that_were_held_out(
     judged = scoring.evaluate(unjudged, now=now)
     assert judged.temperature not in {0, 1}
     assert judged.validation_size == len(held_keys())
+
+
+def test_classes_count_alike_for_a_network_that_learned_so(
+    unjudged: Ensemble, add_glyphs: Callable[..., None], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "FEWEST", 3)
+    add_glyphs(400, seed=5)
+    Glyph.objects.filter(split=Split.TRAIN, label="A", pk__gt=Glyph.objects.order_by("pk")[200].pk).delete()
+    found = []
+    for balance in (0, 1):
+        Network.objects.update(history={"balance": balance})
+        found.append(scoring.evaluate(unjudged, now=now).temperature)
+    common = validation.of(list(unjudged.networks.order_by("pk")))
+    pooled = ensembles.combine(common.probabilities, np.ones(2))
+    alike = ensembles.even(common.labels, len(BALANCED))
+    assert len(set(alike)) > 1
+    plain, even = (ensembles.calibrate(pooled, common.labels, shares) for shares in (None, alike))
+    assert found == pytest.approx([plain, even])
 
 
 def test_weights_are_found_there_too(unjudged: Ensemble, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
