@@ -107,13 +107,13 @@ def run(todo: Sequence[Job], file: Path, environment: dict[str, str]) -> dict[st
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(one, [job for job in todo if job.key not in done]))
-    return done
+    return {job.key: done[job.key] for job in todo}
 
 
 def table(outcomes: dict[str, dict[str, Any]]) -> None:
-    """Print each crowd and rule, the mean over its seeds."""
-    print("\n| crowd | rule | right | with look-alikes as one | votes a label | set aside | open | claimed less true |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    """Print each crowd and rule: the mean over its seeds, and between which figures they lie."""
+    print("\n| crowd | rule (seeds) | right | folded | votes a label | audits | set aside | open | claimed less true |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in outcomes.values():
         groups.setdefault((row["crowd"], row["name"]), []).append(row)
@@ -124,11 +124,16 @@ def table(outcomes: dict[str, dict[str, Any]]) -> None:
         def mean(field: str, rows: list[dict[str, Any]] = rows) -> float:
             return float(sum(row[field] for row in rows) / len(rows))
 
+        def spread(field: str, scale: float = 1, rows: list[dict[str, Any]] = rows) -> str:
+            low, high = (scale * limit(row[field] for row in rows) for limit in (min, max))
+            return f" ({low:.2f}–{high:.2f})" if len(rows) > 1 else ""
+
         gap = f"{100 * mean('calibration_gap'):+.2f}" if rows[0]["rule"] == "ours" else ""
         aside = (mean("disputed") + mean("unreadable")) / probes
         print(
-            f"| {crowd} | {name} ({len(rows)}) | {mean('accuracy'):.2%} | {mean('folded_accuracy'):.2%} "
-            f"| {mean('votes_per_label'):.2f} | {aside:.1%} | {mean('open') / probes:.1%} | {gap} |"
+            f"| {crowd} | {name} ({len(rows)}) | {mean('accuracy'):.2%}{spread('accuracy', 100)} "
+            f"| {mean('folded_accuracy'):.2%} | {mean('votes_per_label'):.2f}{spread('votes_per_label')} "
+            f"| {mean('audits') / mean('accepted'):.2f} | {aside:.1%} | {mean('open') / probes:.1%} | {gap} |"
         )
 
 
