@@ -1,11 +1,12 @@
-"""What an ensemble of the original's four networks costs the web process: memory, and time for one glyph.
+"""What an ensemble costs the web process: memory, and time for one glyph and for many.
 
     .venv/bin/python benchmarks/prediction.py [--rounds 300] [--networks nn,dnn,cnn1,cnn2]
 
 The web process is measured after it has loaded the whole project and predicted for a while, with the networks as they
 are served (8-bit) and, beside them, as they were trained (32-bit floats). Weights are random: time and memory do not
-depend on them. Prints the resident memory before and after in MiB, and p50 and p95 of one prediction in milliseconds,
-first of the networks alone, then with the queries that find the best ensemble.
+depend on them. Prints the resident memory before and after in MiB, p50 and p95 of one prediction in milliseconds on one
+thread, first of the networks alone, then with the queries that find the best ensemble, and how many glyphs one network
+scores in a core-second when there are many.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def prepare(names: list[str], form: str) -> None:
     known = dict.fromkeys(("seconds", "epochs", "batch_size", "seed", "parameters", "train_size", "test_size"), 1)
     glyphs = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
     torch.manual_seed(0)
-    for name in names:
+    for number, name in enumerate(names):
         with TemporaryDirectory() as folder:
             path = {form: Path(folder) / f"{form}.onnx" for form in FORMS}
             export(ARCHITECTURES[name](47).eval(), path["float32"])
@@ -57,7 +58,7 @@ def prepare(names: list[str], form: str) -> None:
         network = Network.objects.create(
             architecture=name,
             classes="".join(BALANCED.classes),
-            folder=name,
+            folder=f"{number}-{name}",
             created=now,
             accuracy=1,
             onnx=content,
@@ -85,7 +86,11 @@ def measure(rounds: int) -> dict[str, float]:
     committee = registry.committee(champion)
     alone = times(lambda glyph: committee.probabilities(glyph[np.newaxis]), glyphs)
     whole = times(lambda glyph: predicting.serving().guess(glyph[np.newaxis]), glyphs)
+    many = np.tile(glyphs, (-(-4096 // rounds), 1, 1))
+    start = time.process_time()
+    committee.probabilities(many)
     return {
+        "scored": len(many) * len(committee.members) / (time.process_time() - start),
         "before": before,
         "after": resident(),
         **{f"alone_{p}": float(np.percentile(alone, p)) for p in (50, 95)},
@@ -125,8 +130,8 @@ def main() -> None:
 
 def compare() -> None:
     """Measure each form in a fresh process and print the table."""
-    print("| form | MiB before | MiB after | networks p50, p95 ms | with queries p50, p95 ms |")
-    print("|---|---|---|---|---|")
+    print("| form | MiB before | MiB after | networks p50, p95 ms | with queries p50, p95 ms | glyphs a core-second |")
+    print("|---|---|---|---|---|---|")
     for form in FORMS:
         with TemporaryDirectory() as state:
             surroundings = {
@@ -146,7 +151,8 @@ def compare() -> None:
         found = json.loads(done.stdout)
         alone = f"{found['alone_50']:.2f}, {found['alone_95']:.2f}"
         whole = f"{found['whole_50']:.2f}, {found['whole_95']:.2f}"
-        print(f"| {form} | {found['before']:.0f} | {found['after']:.0f} | {alone} | {whole} |", flush=True)
+        memory = f"{found['before']:.0f} | {found['after']:.0f}"
+        print(f"| {form} | {memory} | {alone} | {whole} | {found['scored']:,.0f} |", flush=True)
 
 
 if __name__ == "__main__":
