@@ -131,7 +131,7 @@ def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> 
     is when it starts; what it stores has the time at which it was finished.
 
     Raises:
-        NotPossible: there are no labelled glyphs to learn from or none to judge by, or the same plan is at work already.
+        NotPossible: there are no labelled glyphs to learn from or none to judge by, or the same plan is under way.
     """
     began = time.perf_counter()
 

@@ -75,7 +75,7 @@ class Trail:
 
     def ensemble(self, networks: Sequence[Network]) -> Ensemble | None:
         """Return the ensemble that just these ``networks`` became before, if it is still there."""
-        found = Ensemble.objects.filter(pk=self._noted().get("ensemble")).first()
+        found = Ensemble.objects.filter(pk=self._noted().get("ensemble", 0)).first()
         return found if found and set(found.networks.all()) == set(networks) else None
 
     def unite(self, ensemble: Ensemble) -> None:

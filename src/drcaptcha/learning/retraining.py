@@ -98,6 +98,7 @@ def watch() -> int | None:
     if not Policy.current().on:
         return None
     keep_watch(after=PAUSE)
+    tasks.give_up_orphans(timezone.now())
     run = retrain_if_due(now=timezone.now())
     return None if run is None else int(run.pk)
 

@@ -160,9 +160,10 @@ def test_where_only_the_evaluation_was_interrupted_that_is_made_up_for(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(judging, "judge", stop)
-        train(plan, now=now)
+        with pytest.raises(KeyboardInterrupt):
+            train(plan, now=now)
     assert not Evaluation.objects.exists()
     steps: list[Step] = []
     ensemble = train(plan, now=now, progress=steps.append)
