@@ -207,6 +207,10 @@ class Evaluation(models.Model):
             for name in ("ensemble_id", "weights", "pooling", "correction", "counts")
         )
 
+    def says_like(self, other: "Evaluation") -> bool:
+        """Tell whether both are of one ensemble and give every character of every glyph the same probability."""
+        return self.decides_like(other) and self.temperature == other.temperature
+
 
 class Promotion(models.Model):
     """An ensemble was made the one that serves. The latest whose evaluation is still there is the champion."""
@@ -229,6 +233,13 @@ class Prior(models.Model):
 
     glyph = models.OneToOneField(Glyph, primary_key=True, on_delete=models.CASCADE)
     ensemble = models.ForeignKey(Ensemble, on_delete=models.CASCADE, related_name="priors")
+    evaluation = models.ForeignKey(
+        Evaluation,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="priors",
+        help_text="By which the ensemble served.",
+    )
     probabilities = models.BinaryField(help_text="One 16-bit float a class, in the order of the alphabet.")
 
     def __str__(self) -> str:

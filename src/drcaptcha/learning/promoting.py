@@ -57,25 +57,44 @@ def contest(challenger: Evaluation, test: judging.Test, *, now: datetime) -> Pro
     """Make ``challenger``, just judged on ``test``, the champion if it deserves that; return the promotion if so.
 
     The first to be judged is champion at once. A champion that was judged on other test glyphs is judged on these
-    before the two are compared. One that is the champion, judged again, stays it with its new figures.
+    before the two are compared. One that is the champion, judged again, stays it with its new figures. Where another
+    takes over meanwhile, that one has to be beaten.
     """
     if not _serves_alphabet(challenger):
         return None
-    holder = registry.promotions().first()
+    while True:
+        holder = registry.promotions().first()
+        if holder and holder.evaluation and holder.evaluation.decides_like(challenger):
+            if _renew(holder, challenger):
+                return None
+            continue
+        victory = _victory(challenger, holder, test, now)
+        if victory is None:
+            return None
+        with transaction.atomic():
+            if _same(registry.locked_holder(), holder):
+                return promote(challenger, reason=victory.reason, p_value=victory.p_value, now=now)
+
+
+@dataclass(frozen=True)
+class _Victory:
+    """Why a challenger is to take over, and how likely chance alone explains it."""
+
+    reason: str
+    p_value: float | None = None
+
+
+def _victory(challenger: Evaluation, holder: Promotion | None, test: judging.Test, now: datetime) -> _Victory | None:
     if holder is None or holder.evaluation is None:
-        return promote(challenger, reason="the first to be judged", now=now)
-    if holder.evaluation.decides_like(challenger):
-        _renew(holder, challenger)
-        return None
+        return _Victory("the first to be judged")
     try:
         champion = _up_to_date(holder, test, now)
     except NotPossible as fault:
-        return promote(challenger, reason=f"the former can't be judged any more: {fault.message}", now=now)
+        return _Victory(f"the former can't be judged any more: {fault.message}")
     found = compare(challenger, champion).duel
     if found.p_value >= SIGNIFICANT or found.first <= found.second:
         return None
-    reason = f"alone right on {found.first:,} glyphs, alone wrong on {found.second:,}"
-    return promote(challenger, reason=reason, p_value=found.p_value, now=now)
+    return _Victory(f"alone right on {found.first:,} glyphs, alone wrong on {found.second:,}", found.p_value)
 
 
 def promote(judged: Evaluation, *, reason: str, now: datetime, by: str = "", p_value: float | None = None) -> Promotion:
@@ -92,7 +111,7 @@ def promote(judged: Evaluation, *, reason: str, now: datetime, by: str = "", p_v
             f"{settings.DRCAPTCHA_ALPHABET} apart, which is in use. Only such an ensemble can serve."
         )
     with transaction.atomic():
-        holder = registry.promotions().select_for_update(of=("self",)).first()
+        holder = registry.locked_holder()
         if holder and holder.evaluation_id == judged.pk:
             raise NotPossible(f"{judged.ensemble} serves already, with these weights.")
         return Promotion.objects.create(
@@ -132,9 +151,22 @@ def _up_to_date(holder: Promotion, test: judging.Test, now: datetime) -> Evaluat
     return again
 
 
-def _renew(holder: Promotion, judged: Evaluation) -> None:
-    """Let the champion stand with its latest figures; every promotion of what it decides stays one of it."""
-    Promotion.objects.filter(evaluation=holder.evaluation).update(evaluation=judged)
+def _renew(holder: Promotion, judged: Evaluation) -> bool:
+    """Let the champion stand with its latest figures; every promotion of what it decides stays one of it.
+
+    Tells whether ``holder`` still was the champion, and is it with these.
+    """
+    with transaction.atomic():
+        if not _same(registry.locked_holder(), holder):
+            return False
+        Promotion.objects.filter(evaluation=holder.evaluation).update(evaluation=judged)
+    holder.evaluation = judged
+    return True
+
+
+def _same(one: Promotion | None, other: Promotion | None) -> bool:
+    """Tell whether the same serves by both, as it was judged at the same time."""
+    return one == other and (one is None or other is None or one.evaluation_id == other.evaluation_id)
 
 
 def _serves_alphabet(judged: Evaluation) -> bool:

@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 from django.conf import settings
+from django.db import connection
 from django.db.models import QuerySet
 from numpy.typing import NDArray
 
@@ -74,6 +75,17 @@ def promotions() -> QuerySet[Promotion]:
         .defer("evaluation__confusion", "evaluation__said", "evaluation__right")
         .order_by("-pk")
     )
+
+
+def locked_holder() -> Promotion | None:
+    """Return the promotion that serves, and let nobody change that until the transaction ends that this is called in.
+
+    SQLite has one writer at a time anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {Promotion._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")  # noqa: SLF001
+    return promotions().first()
 
 
 def committee(judged: Evaluation, *, threads: int = 1) -> Committee:

@@ -37,12 +37,10 @@ def evaluate(ensemble: Ensemble, *, now: datetime, progress: Progress = lambda *
     test = judging.Test.of(networks[0].classes)
     said = judging.judge(evaluation, test)
     progress(0.5, "comparing with the one that serves")
-    served = registry.champion()
     promoting.contest(evaluation, test, now=now)
     if registry.champion() == evaluation:
         progress(0.6, "scoring glyphs without a label")
-        same = served is not None and served.decides_like(evaluation) and served.temperature == evaluation.temperature
-        opinions.score(evaluation, now=now, missing=same)
+        opinions.score(evaluation, now=now)
     progress(0.9, "drawing")
     _draw(evaluation, said, test)
     return evaluation

@@ -19,7 +19,7 @@ from django.db.models import Model
 from django.utils import timezone
 from django_tasks import task
 
-from drcaptcha.errors import DrCaptchaError
+from drcaptcha.errors import DrCaptchaError, NotPossible
 from drcaptcha.learning import locks, opinions, registry, scoring
 from drcaptcha.learning.models import Ensemble, Evaluation, Promotion, Run
 
@@ -40,39 +40,55 @@ Work = TypeVar("Work", bound=Model)
 
 def queue_training(options: dict[str, object]) -> Run:
     """Queue a training with the fields of ``experiments.Plan``, those that are given; return the row to watch."""
-    run = Run.objects.create(kind="training", options=options)
-    train.enqueue(run.pk)
-    return run
-
-
-def queue_optimisation(ensemble: Ensemble, pooling: str = "auto") -> Run:
-    """Queue a search for the weights of ``ensemble`` that suit the validation glyphs best, and its evaluation."""
-    run = Run.objects.create(kind="optimisation", ensemble=ensemble, options={"pooling": pooling})
-    optimise.enqueue(run.pk)
-    return run
-
-
-def queue_opinions(promotion: Promotion) -> Run:
-    """Queue the scoring of all glyphs without a given label by an ensemble that was just promoted."""
-    judged = promotion.evaluation
-    ensemble = None if judged is None else judged.ensemble
-    run = Run.objects.create(kind="opinions", ensemble=ensemble, options={"evaluation": promotion.evaluation_id})
-    form_opinions.enqueue(run.pk)
-    return run
-
-
-def follow_deletion(sender: object, **_: object) -> None:  # noqa: ARG001
-    """Where the ensemble that served was deleted, have the one that serves now give its opinion."""
-    latest, holder = Promotion.objects.order_by("pk").last(), registry.promotions().first()
-    if latest and latest.evaluation_id is None and holder:
-        queue_opinions(holder)
+    return _queue(Run(kind="training", options=options))
 
 
 def queue_evaluation(ensemble: Ensemble) -> Run:
     """Queue an evaluation of ``ensemble`` with the weights that it has when its turn comes."""
-    run = Run.objects.create(kind="evaluation", ensemble=ensemble)
-    evaluate.enqueue(run.pk)
+    return _queue(Run(kind="evaluation", ensemble=ensemble))
+
+
+def queue_optimisation(ensemble: Ensemble, pooling: str = "auto") -> Run:
+    """Queue a search for the weights of ``ensemble`` that suit the validation glyphs best, and its evaluation."""
+    return _queue(Run(kind="optimisation", ensemble=ensemble, options={"pooling": pooling}))
+
+
+def queue_opinions(promotion: Promotion) -> Run:
+    """Queue the scoring of the glyphs without a given label by an ensemble that serves; what it has scored is kept."""
+    judged = promotion.evaluation
+    ensemble = None if judged is None else judged.ensemble
+    return _queue(Run(kind="opinions", ensemble=ensemble, options={"evaluation": promotion.evaluation_id}))
+
+
+def queue_again(run: Run) -> Run:
+    """Queue anew what ``run`` was to do, which goes on from where it was broken off; return the row to watch.
+
+    Raises:
+        NotPossible: an ensemble is to score glyphs, and none serves.
+    """
+    if run.kind != "opinions":
+        return _queue(Run(kind=run.kind, ensemble=run.ensemble, options=run.options))
+    holder = registry.promotions().first()
+    if holder is None:
+        raise NotPossible("No ensemble serves, so none can score glyphs. Train one, or let one serve.")
+    return queue_opinions(holder)
+
+
+def _queue(run: Run) -> Run:
+    run.save()
+    tasks = {"training": train, "evaluation": evaluate, "optimisation": optimise, "opinions": form_opinions}
+    tasks[run.kind].enqueue(run.pk)
     return run
+
+
+def follow_deletion(sender: object, **_: object) -> None:  # noqa: ARG001
+    """Where the ensemble that served was deleted, have the one that serves now give its opinion, once."""
+    latest, holder = Promotion.objects.order_by("pk").last(), registry.promotions().first()
+    if not latest or latest.evaluation_id is not None or not holder:
+        return
+    asked = Run.objects.filter(kind="opinions", options__evaluation=holder.evaluation_id, created__gte=latest.created)
+    if not asked.exists():
+        queue_opinions(holder)
 
 
 def give_up_orphans(now: datetime, kind: type[Model] = Run) -> int:
@@ -159,10 +175,11 @@ def _optimise(run: Run) -> str:
 
 def _form_opinions(run: Run) -> str:
     judged = Evaluation.objects.filter(pk=run.options["evaluation"]).first()
-    if judged is None or judged != registry.champion():
+    champion = registry.champion()
+    if judged is None or champion is None or not champion.says_like(judged):
         return "Another ensemble serves by now."
     tell = _teller(run)
-    scored = opinions.score(judged, now=timezone.now(), progress=lambda share: tell(share, "scoring glyphs"))
+    scored = opinions.complete(now=timezone.now(), progress=lambda share: tell(share, "scoring glyphs"))
     return f"{scored:,} glyphs scored"
 
 

@@ -157,6 +157,37 @@ def test_an_administrator_says_who_serves_and_why(
     assert "serves already" in owner.post(address, {"reason": "again"}, follow=True).content.decode()
 
 
+def test_the_one_that_serves_scores_what_it_has_not_scored(
+    owner: Client, judge: Callable[..., Evaluation], now: datetime
+) -> None:
+    one, other = judge("First", 0), judge("Second", 2)
+    promote(one, now)
+    ticked = {"action": "score", "_selected_action": [other.ensemble_id]}
+    assert "Tick that one" in owner.post("/admin/learning/ensemble/", ticked, follow=True).content.decode()
+    owner.post("/admin/learning/ensemble/", {"action": "score", "_selected_action": [one.ensemble_id]})
+    run = Run.objects.get()
+    assert (run.kind, run.ensemble, run.options) == ("opinions", one.ensemble, {"evaluation": one.pk})
+
+
+def test_whatever_failed_is_started_again(owner: Client, judge: Callable[..., Evaluation], now: datetime) -> None:
+    former, one = judge("First", 0), judge("Second", 2)
+    failed = [
+        Run.objects.create(kind=kind, state=Run.State.FAILED, ensemble=former.ensemble, options=options)
+        for kind, options in (("evaluation", {}), ("optimisation", {"pooling": "logarithm"}), ("opinions", {}))
+    ]
+    chosen = {"action": "start_again", "_selected_action": [run.pk for run in failed]}
+    assert "No ensemble serves" in owner.post("/admin/learning/run/", chosen, follow=True).content.decode()
+    Run.objects.filter(state=Run.State.QUEUED).delete()
+    promote(one, now)
+    owner.post("/admin/learning/run/", chosen)
+    again = Run.objects.filter(state=Run.State.QUEUED).order_by("pk")
+    assert [(run.kind, run.ensemble, run.options) for run in again] == [
+        ("evaluation", former.ensemble, {}),
+        ("optimisation", former.ensemble, {"pooling": "logarithm"}),
+        ("opinions", one.ensemble, {"evaluation": one.pk}),
+    ]
+
+
 def test_nobody_else_does(reader: Client, newcomer: Client, judge: Callable[..., Evaluation]) -> None:
     address = reverse("admin:learning_evaluation_promote", args=[judge("First", 0).pk])
     for client in (reader, newcomer):

@@ -72,6 +72,24 @@ def test_one_that_is_significantly_better_takes_over(
     assert promotion.previous.name == "bars"
 
 
+def test_one_that_is_overtaken_has_to_beat_whoever_serves_by_then(
+    challenge: Callable[..., Evaluation], test_set: judging.Test, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged, third = challenge(gained=7), challenge(gained=7, name="third")
+    plain, compared = promoting.compare, []
+
+    def compare(one: Evaluation, other: Evaluation) -> promoting.Comparison:
+        compared.append(other.ensemble.name)
+        if len(compared) == 1:
+            promoting.promote(third, reason="it was faster", now=now)
+        return plain(one, other)
+
+    monkeypatch.setattr(promoting, "compare", compare)
+    assert promoting.contest(judged, test_set, now=now) is None
+    assert compared == ["bars", "third"]
+    assert serving() == "third"
+
+
 @pytest.mark.parametrize(("gained", "lost"), [(5, 0), (10, 3), (0, 9), (9, 9), (0, 0)])
 def test_one_that_is_worse_or_hardly_better_does_not(
     challenge: Callable[..., Evaluation], test_set: judging.Test, now: datetime, gained: int, lost: int
@@ -107,6 +125,8 @@ def test_when_the_champion_is_deleted_the_one_before_serves(
     run = Run.objects.get()
     assert (run.kind, run.ensemble.name) == ("opinions", "bars")
     assert Promotion.objects.order_by("pk").last().name == "challenger"
+    challenge(name="bystander").ensemble.delete()
+    assert Run.objects.count() == 1, "one that did not serve changes nothing"
 
 
 def test_the_champion_is_judged_again_on_new_test_glyphs_before_it_is_compared(

@@ -129,7 +129,7 @@ class EnsembleAdmin(Page[Ensemble]):
     )
     readonly_fields = ("serving", "work", "preview", "judgement", "comparison", "classes_judged", "pictures")
     inlines = (MembershipInline, EvaluationInline)
-    actions = ("evaluate", "optimise", "compare")
+    actions = ("evaluate", "optimise", "score", "compare")
 
     class Media:
         js = (
@@ -186,6 +186,15 @@ class EnsembleAdmin(Page[Ensemble]):
         for ensemble in queryset:
             run = tasks.queue_optimisation(ensemble)
             self.message_user(request, format_html("{} is being weighed: {}.", ensemble, link(run, run)), messages.INFO)
+
+    @admin.action(description="Score the glyphs without a label", permissions=["change"])
+    def score(self, request: HttpRequest, queryset: QuerySet[Ensemble]) -> None:
+        """Have the ensemble that serves score, in the background, the glyphs that it has not scored yet."""
+        holder = registry.promotions().filter(evaluation__ensemble__in=queryset).first()
+        if holder is None or holder.evaluation != registry.champion():
+            raise BadRequest("Only the ensemble that serves scores glyphs. Tick that one.")
+        run = tasks.queue_opinions(holder)
+        self.message_user(request, format_html("{} scores the glyphs: {}.", holder.name, link(run, run)), messages.INFO)
 
     @admin.action(description="Compare two", permissions=["view"])
     def compare(self, request: HttpRequest, queryset: QuerySet[Ensemble]) -> HttpResponse:  # noqa: ARG002

@@ -114,9 +114,9 @@ class RunAdmin(Work[Run]):
 
     @admin.action(description="Start again what failed", permissions=["add"])
     def start_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
-        """Queue the trainings that failed anew. They go on from their last whole epoch."""
-        for run in queryset.filter(kind="training", state=Run.State.FAILED):
-            again = tasks.queue_training(run.options)
+        """Queue what failed anew. It goes on from where it was broken off."""
+        for run in queryset.filter(state=Run.State.FAILED).order_by("pk"):
+            again = tasks.queue_again(run)
             self.message_user(request, format_html("{} goes on as {}.", run, link(again, again)), messages.INFO)
 
     @admin.display(description="ensemble")
