@@ -121,8 +121,14 @@ class Ensemble(models.Model):
 
     @property
     def evaluation(self) -> "Evaluation | None":
-        """The latest evaluation, or None before the first."""
-        return self.evaluations.order_by("-created", "-pk").first()
+        """The latest evaluation of it as it is now; None where its members, weights and pooling were not judged yet."""
+        weights = {str(member.network_id): member.weight for member in self.memberships.all()}
+        found = (
+            judged
+            for judged in self.evaluations.all()
+            if (judged.weights, judged.pooling, judged.correction) == (weights, self.pooling, self.correction)
+        )
+        return max(found, key=lambda judged: (judged.created, judged.pk), default=None)
 
 
 class Membership(models.Model):
@@ -179,6 +185,8 @@ class Evaluation(models.Model):
     errors_picture = models.FileField(upload_to=evaluation_folder, blank=True)
     growth_picture = models.FileField(upload_to=evaluation_folder, blank=True)
 
+    PICTURES = ("confusion_picture", "reliability_picture", "errors_picture", "growth_picture")
+
     class Meta:
         indexes = [models.Index("ensemble", "created", name="evaluation_latest")]
         constraints = [
@@ -194,6 +202,16 @@ class Evaluation(models.Model):
     def subject(self) -> "Ensemble | Network | None":
         """The ensemble or the network that was judged."""
         return self.ensemble or self.network
+
+    def discard_pictures(self) -> None:
+        """Delete the pictures; the figures stay."""
+        files = [getattr(self, name) for name in self.PICTURES]
+        names = [file.name for file in files if file]
+        for name in self.PICTURES:
+            setattr(self, name, "")
+        self.save(update_fields=self.PICTURES)  # First, so that no page leads to a file that is gone.
+        for name in names:
+            files[0].storage.delete(name)
 
     @property
     def share(self) -> metrics.Share:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.learning import judging, registry
-from drcaptcha.learning.models import Evaluation, Promotion
+from drcaptcha.learning.models import Evaluation, Network, Promotion
 from handwriting import metrics
 from handwriting.alphabet import ALPHABETS
 
@@ -39,12 +39,15 @@ def compare(one: Evaluation, other: Evaluation) -> Comparison:
     """Compare two evaluations glyph by glyph.
 
     Raises:
-        NotPossible: they were not made on the same test glyphs with the same labels.
+        NotPossible: they were not made on the same test glyphs with the same labels, or tell other characters apart.
     """
     if not one.test_hash or one.test_hash != other.test_hash:
         raise NotPossible(
             "They were judged on different test glyphs, or before answers were kept. Evaluate both again, then compare."
         )
+    networks = Network.objects.filter(pk__in=[int(key) for judged in (one, other) for key in judged.weights])
+    if len(set(networks.values_list("classes", flat=True))) > 1:
+        raise NotPossible("They tell different characters apart, so they can't be compared glyph by glyph.")
     return Comparison(one, other, metrics.mcnemar(right(one), right(other)))
 
 
@@ -87,6 +90,9 @@ class _Victory:
 def _victory(challenger: Evaluation, holder: Promotion | None, test: judging.Test, now: datetime) -> _Victory | None:
     if holder is None or holder.evaluation is None:
         return _Victory("the first to be judged")
+    lost = registry.lost(holder.evaluation)
+    if lost:
+        return _Victory(f"the former can't be judged any more: {', '.join(lost)} is lost")
     try:
         champion = _up_to_date(holder, test, now)
     except NotPossible as fault:
@@ -103,13 +109,16 @@ def promote(judged: Evaluation, *, reason: str, now: datetime, by: str = "", p_v
     Its opinion of the glyphs without a label is the caller's to ask for (``opinions.score``), since that takes long.
 
     Raises:
-        NotPossible: it tells the characters of another alphabet apart, one of its networks is gone, or it serves now.
+        NotPossible: it tells the characters of another alphabet apart, one of its networks is lost, or it serves now.
     """
     if judged.ensemble is None or not _serves_alphabet(judged):
         raise NotPossible(
             f"{judged.ensemble or judged.network} does not tell the characters of the alphabet "
             f"{settings.DRCAPTCHA_ALPHABET} apart, which is in use. Only such an ensemble can serve."
         )
+    lost = registry.lost(judged)
+    if lost:
+        raise NotPossible(f"{judged.ensemble} can't serve, for {', '.join(lost)} is lost. Let another serve.")
     with transaction.atomic():
         holder = registry.locked_holder()
         if holder and holder.evaluation_id == judged.pk:

@@ -121,6 +121,13 @@ def members_of(judged: Evaluation) -> list[Network]:
     return networks
 
 
+def lost(judged: Evaluation) -> list[str]:
+    """Name the networks with a say in an evaluation that are gone, or of which the file is."""
+    networks = Network.objects.only("onnx").in_bulk(int(key) for key, weight in judged.weights.items() if weight > 0)
+    there = {str(key) for key, network in networks.items() if network.onnx.storage.exists(network.onnx.name or "")}
+    return [f"network {key}" for key, weight in judged.weights.items() if weight > 0 and key not in there]
+
+
 def classifier(network: Network, *, threads: int = 1) -> Classifier:
     """Return ``network`` ready to predict, from memory where it is. ``threads`` of 0 takes all cores."""
     return _load(network.onnx.path, network.classes, threads)

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.files.base import ContentFile
 
 from drcaptcha.errors import NotPossible
@@ -87,6 +89,19 @@ def test_a_network_without_a_snapshot_may_have_learned_all(unjudged: Ensemble) -
     networks = list(unjudged.networks.all())
     validation.refresh(networks)
     assert len(validation.of(networks)) == 0
+
+
+def test_a_file_that_was_replaced_under_a_reader_is_read_again(
+    ensemble: Ensemble, add_glyphs: Callable[..., None]
+) -> None:
+    networks, stale, late = (list(ensemble.networks.order_by("pk")) for _ in range(3))
+    add_glyphs(200, seed=9)
+    validation.refresh(networks)
+    validation._read.cache_clear()
+    assert len(validation.of(stale)) == len(held_keys())
+    validation._store(late[0], validation._read(networks[0].validation.path))
+    assert late[0].validation.name == networks[0].validation.name, "what another process has stored stays"
+    assert len(list(Path(settings.MEDIA_ROOT).rglob("validation-*"))) == len(networks)
 
 
 def test_a_damaged_file_is_named(ensemble: Ensemble) -> None:

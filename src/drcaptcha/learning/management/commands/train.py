@@ -77,7 +77,7 @@ class Command(BaseCommand):
                 f"Stopped: {finished} of {len(names)} networks were finished and kept. "
                 "The same command goes on with the others."
             )
-        self.stdout.write(report(ensemble, as_json=as_json))
+        self.stdout.write(report(ensemble.evaluations.latest("created", "pk"), as_json=as_json))
 
 
 class Bars:
