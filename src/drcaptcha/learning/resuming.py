@@ -37,6 +37,7 @@ class Trail:
         for folder in root.glob("*/"):
             if folder.stat().st_mtime < (now - KEPT).timestamp() and not locks.is_held(cls(folder).lock):
                 shutil.rmtree(folder, ignore_errors=True)
+                cls(folder).lock.unlink(missing_ok=True)
         return cls(root / mark)
 
     @property
