@@ -136,6 +136,7 @@ TIME_ZONE = "UTC"
 
 MEDIA_ROOT = STATE / "media"
 DRCAPTCHA_CHECKPOINTS = STATE / "checkpoints"
+DRCAPTCHA_RUNS = STATE / "runs"
 STATIC_URL = "/static/"
 STATIC_ROOT = STATE / "static"
 STORAGES = {

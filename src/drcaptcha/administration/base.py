@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.db import models
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
@@ -50,6 +50,7 @@ __all__ = [
     "link",
     "once",
     "progress",
+    "refusing",
 ]
 
 Row = TypeVar("Row", bound=models.Model)
@@ -261,6 +262,21 @@ def once(cell: Callable[[Any, Row], SafeString | str]) -> Callable[[Any, Row], S
         return made[cell.__name__]
 
     return remembered
+
+
+def refusing(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Have a view of a page say on a page, with the status of the error, that what was asked for is not possible."""
+
+    @wraps(view)
+    def careful(page: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(page, request, *args, **kwargs)
+        except DrCaptchaError as error:
+            shown = {"title": "That is not possible", "opts": page.opts, "fault": error.message}
+            context = {**page.admin_site.each_context(request), **shown}
+            return render(request, "administration/refused.html", context, status=error.status)
+
+    return careful
 
 
 def chip(text: str, tone: str = "plain") -> SafeString:

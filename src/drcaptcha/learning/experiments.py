@@ -1,9 +1,10 @@
 """From labelled glyphs to networks and the ensemble that they form. Loads PyTorch: for workers and commands only."""
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -145,33 +146,29 @@ def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> 
 
     Ctrl-C, or a worker that is told to stop, ends the training, not the work: the networks that were finished still
     become an ensemble. With none finished the interruption goes on to the caller. Either way the same plan on the same
-    labels goes on, the next time, from the last whole epoch.
+    labels goes on, the next time, from the last whole epoch; where only the evaluation is wanting, with that. ``now``
+    is when it starts; what it stores has the time at which it was finished.
 
     Raises:
-        NotPossible: there are no labelled glyphs to learn from or none to judge by.
+        NotPossible: there are no labelled glyphs to learn from or none to judge by, or the same plan is under way.
     """
+    began = time.perf_counter()
+
+    def clock() -> datetime:
+        return now + timedelta(seconds=time.perf_counter() - began)
+
     progress(Step(0, "reading glyphs"))
     material = _gather(plan)
     learning = material.learning
     mark = mark_of(repr(replace(plan, name="")), learning.keys, learning.labels, learning.glyphs)
     trail = Trail.of(mark, now=now)
-    finished: list[Network] = []
-    try:
-        for position in range(len(plan.networks)):
-            network = trail.network(position)
-            if network is None:
-                network = _train_one(plan, position, material, trail, progress)
-                network.created = now
-                network.save()
-                trail.finish(position, network)
-            finished.append(network)
-        trail.remove()
-    except (KeyboardInterrupt, SystemExit):
-        if not finished:
-            raise
-    progress(Step(1, "evaluating the ensemble"))
-    ensemble = _unite(finished, plan.name or f"{' + '.join(n.architecture for n in finished)}, {now:%Y-%m-%d %H:%M}")
-    scoring.settle(ensemble, now=now)
+    with trail.alone():
+        finished = _train_all(plan, material, trail, clock, progress)
+        progress(Step(1, "evaluating the ensemble"))
+        ensemble = trail.ensemble(finished) or _unite(finished, plan.name or _named(finished, now), trail)
+        scoring.settle(ensemble, now=clock())
+        if len(finished) == len(plan.networks):
+            trail.remove()
     return ensemble
 
 
@@ -205,6 +202,26 @@ def _gather(plan: Plan, *, truth: bool = False) -> _Material:
     judging = examples.judging(alphabet)
     learning = examples.training(alphabet, subset=plan.subset, rng=np.random.default_rng(plan.seed), truth=truth)
     return _Material(alphabet, learning, judging, truth)
+
+
+def _train_all(
+    plan: Plan, material: _Material, trail: Trail, clock: Callable[[], datetime], progress: Progress
+) -> list[Network]:
+    """Return the networks of ``plan``, or those that were finished when it was broken off, if there are any."""
+    finished: list[Network] = []
+    try:
+        for position in range(len(plan.networks)):
+            network = trail.network(position)
+            if network is None:
+                network = _train_one(plan, position, material, trail, progress)
+                network.created = clock()
+                network.save()
+                trail.finish(position, network)
+            finished.append(network)
+    except (KeyboardInterrupt, SystemExit):
+        if not finished:
+            raise
+    return finished
 
 
 def _train_one(plan: Plan, position: int, material: _Material, trail: Trail, progress: Progress) -> Network:
@@ -323,9 +340,14 @@ def _png(name: str, content: bytes) -> ContentFile[bytes]:
     return ContentFile(content, f"{name}.png")
 
 
+def _named(networks: Sequence[Network], now: datetime) -> str:
+    return f"{' + '.join(network.architecture for network in networks)}, {now:%Y-%m-%d %H:%M}"
+
+
 @transaction.atomic
-def _unite(networks: Sequence[Network], name: str) -> Ensemble:
+def _unite(networks: Sequence[Network], name: str, trail: Trail) -> Ensemble:
     ensemble = Ensemble.objects.create(name=name[:100])
     share = 1 / len(networks)
     Membership.objects.bulk_create(Membership(ensemble=ensemble, network=n, weight=share) for n in networks)
+    trail.unite(ensemble)
     return ensemble

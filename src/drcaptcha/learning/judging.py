@@ -1,7 +1,8 @@
 """From what networks say of the test glyphs to the figures that are kept of it."""
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +17,8 @@ from handwriting import metrics
 from handwriting.alphabet import Alphabet
 from handwriting.ensembles import calibrate, even
 from handwriting.inference import InferenceError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Test:
 def configured(ensemble: Ensemble, *, now: datetime) -> Evaluation:
     """Return an evaluation of ``ensemble`` as it is now, calibrated but neither judged nor saved.
 
-    The temperature is found on the validation glyphs; it is 1, which changes nothing, where there are too few.
+    The temperature is found on the validation glyphs, each class counting alike, as for the weights; it is 1, which
+    changes nothing, where there are too few.
 
     Raises:
         NotPossible: it has no network with a weight, or a file can't be read.
@@ -64,7 +68,7 @@ def configured(ensemble: Ensemble, *, now: datetime) -> Evaluation:
 def judge(judged: Evaluation, test: Test) -> NDArray[np.float64]:
     """Measure ``judged`` on the test glyphs, store it, and return what it said of them ``(n, classes)``.
 
-    Of members that were not judged on these glyphs yet the figures are stored as well.
+    Of members that were not judged on these glyphs yet, also of those without a weight, the figures are stored as well.
 
     Raises:
         NotPossible: a file can't be read.
@@ -79,10 +83,22 @@ def judge(judged: Evaluation, test: Test) -> NDArray[np.float64]:
     _fill(judged, said, test)
     judged.seconds = time.perf_counter() - started
     judged.save()
-    for network, alone in zip(networks, opinions, strict=True):
-        if not network.evaluations.filter(test_hash=test.fingerprint).exists():
-            _judge_alone(network, alone, test, judged.created)
+    _judge_members(judged, {network.pk: alone for network, alone in zip(networks, opinions, strict=True)}, test)
     return said
+
+
+def _judge_members(judged: Evaluation, opinions: Mapping[int, NDArray[np.float32]], test: Test) -> None:
+    """Judge those members alone that never were; ``opinions`` are known, by network, of those with a say."""
+    networks = Network.objects.filter(pk__in=[int(key) for key in judged.weights]).defer("history")
+    for network in networks.exclude(evaluations__test_hash=test.fingerprint).order_by("pk"):
+        try:
+            alone = opinions.get(network.pk)
+            if alone is None:
+                alone = registry.classifier(network, threads=0).probabilities(test.examples.glyphs)
+        except InferenceError as fault:
+            _log.warning("%s, which has no say in %s, could not be judged alone: %s", network, judged.ensemble, fault)
+        else:
+            _judge_alone(network, alone, test, judged.created)
 
 
 def _judge_alone(network: Network, said: NDArray[np.float32], test: Test, now: datetime) -> None:
@@ -103,9 +119,7 @@ def _calibrated(judged: Evaluation, networks: Sequence[Network]) -> Evaluation:
     judged.validation_size = len(common)
     if len(common) >= validation.FEWEST:
         pooled = registry.committee(judged).concluded(common.probabilities)
-        alike = judged.correction or any(network.history.get("balance") for network in networks)
-        shares = even(common.labels, pooled.shape[1]) if alike else None
-        judged.temperature = calibrate(pooled, common.labels, shares)
+        judged.temperature = calibrate(pooled, common.labels, even(common.labels, pooled.shape[1]))
     return judged
 
 

@@ -121,8 +121,14 @@ class Ensemble(models.Model):
 
     @property
     def evaluation(self) -> "Evaluation | None":
-        """The latest evaluation, or None before the first."""
-        return self.evaluations.order_by("-created", "-pk").first()
+        """The latest evaluation of it as it is now; None where its members, weights and pooling were not judged yet."""
+        weights = {str(member.network_id): member.weight for member in self.memberships.all()}
+        found = (
+            judged
+            for judged in self.evaluations.all()
+            if (judged.weights, judged.pooling, judged.correction) == (weights, self.pooling, self.correction)
+        )
+        return max(found, key=lambda judged: (judged.created, judged.pk), default=None)
 
 
 class Membership(models.Model):
@@ -179,6 +185,8 @@ class Evaluation(models.Model):
     errors_picture = models.FileField(upload_to=evaluation_folder, blank=True)
     growth_picture = models.FileField(upload_to=evaluation_folder, blank=True)
 
+    PICTURES = ("confusion_picture", "reliability_picture", "errors_picture", "growth_picture")
+
     class Meta:
         indexes = [models.Index("ensemble", "created", name="evaluation_latest")]
         constraints = [
@@ -195,6 +203,16 @@ class Evaluation(models.Model):
         """The ensemble or the network that was judged."""
         return self.ensemble or self.network
 
+    def discard_pictures(self) -> None:
+        """Delete the pictures; the figures stay."""
+        files = [getattr(self, name) for name in self.PICTURES]
+        names = [file.name for file in files if file]
+        for name in self.PICTURES:
+            setattr(self, name, "")
+        self.save(update_fields=self.PICTURES)  # First, so that no page leads to a file that is gone.
+        for name in names:
+            files[0].storage.delete(name)
+
     @property
     def share(self) -> metrics.Share:
         """The accuracy with its 95 % interval."""
@@ -206,6 +224,10 @@ class Evaluation(models.Model):
             getattr(self, name) == getattr(other, name)
             for name in ("ensemble_id", "weights", "pooling", "correction", "counts")
         )
+
+    def says_like(self, other: "Evaluation") -> bool:
+        """Tell whether both are of one ensemble and give every character of every glyph the same probability."""
+        return self.decides_like(other) and self.temperature == other.temperature
 
 
 class Promotion(models.Model):
@@ -229,6 +251,13 @@ class Prior(models.Model):
 
     glyph = models.OneToOneField(Glyph, primary_key=True, on_delete=models.CASCADE)
     ensemble = models.ForeignKey(Ensemble, on_delete=models.CASCADE, related_name="priors")
+    evaluation = models.ForeignKey(
+        Evaluation,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="priors",
+        help_text="By which the ensemble served.",
+    )
     probabilities = models.BinaryField(help_text="One 16-bit float a class, in the order of the alphabet.")
 
     def __str__(self) -> str:

@@ -48,12 +48,18 @@ class Recogniser:
         try:
             said = self.committee.probabilities(glyphs)
         except InferenceError as fault:
-            raise _unreadable(fault) from fault
+            raise _unreadable(fault, self.judged) from fault
         return [guesses(row, self.committee.classes, top) for row in said]
 
 
-def _unreadable(fault: Exception) -> NotReady:
+def _unreadable(fault: Exception, judged: Evaluation | None) -> NotReady:
     _log.error("The networks can't be used", exc_info=fault)
+    lost = registry.lost(judged) if judged else []
+    if judged and lost:
+        return NotReady(
+            f"The networks of this server can't be read: {', '.join(lost)} of the ensemble {judged.ensemble} is lost. "
+            "An administrator can let another ensemble serve."
+        )
     return NotReady("The networks of this server can't be read. Its log says why.")
 
 
@@ -78,23 +84,28 @@ def serving() -> Recogniser:
     try:
         return Recogniser(registry.committee(judged), judged)
     except NotPossible as fault:
-        raise _unreadable(fault) from fault
+        raise _unreadable(fault, judged) from fault
 
 
 def by_ensemble(ensemble: Ensemble) -> Recogniser:
-    """Return an ensemble as it was judged last.
+    """Return an ensemble as it is and was judged.
 
     Raises:
-        NotPossible: it was never evaluated, or a network is gone.
+        NotPossible: it was never evaluated as it is, or a network is gone.
     """
     judged = ensemble.evaluation
     if judged is None:
-        raise NotPossible(f"The ensemble {ensemble} was never evaluated. Do so with: evaluateensemble {ensemble.pk}")
+        raise NotPossible(
+            f"The ensemble {ensemble} was never evaluated as it is. Do so with: evaluateensemble {ensemble.pk}"
+        )
     return Recogniser(registry.committee(judged), judged)
 
 
 def by_network(network: Network) -> Recogniser:
-    """Return a network alone, whose probabilities are not calibrated: only ensembles are."""
+    """Return a network alone, calibrated as it was when it was judged last; not at all where it never was."""
+    judged = network.evaluations.order_by("-created", "-pk").first()
+    if judged is not None:
+        return Recogniser(registry.committee(judged))
     return Recogniser(registry.Committee([registry.classifier(network)], [1.0]))
 
 

@@ -3,18 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from django.core.exceptions import ValidationError
 
 from drcaptcha.errors import BadRequest, NotPossible
 from drcaptcha.learning import registry, scoring, validation
 from drcaptcha.learning.models import Ensemble, Network
 from handwriting import metrics
-from handwriting.ensembles import POOLINGS, calibrate
+from handwriting.ensembles import POOLINGS, calibrate, even, log_loss, temper
+
+MOST_WEIGHED = 8 * 5_000 * 47
+"""Networks × glyphs × classes that are weighed while somebody waits: about a second of one core."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Figures on so many validation glyphs, calibrated; ``weights`` add up to 1, in the order of the members."""
+    """Figures on so many validation glyphs, each class counting alike, as where weights are found; calibrated.
+
+    ``weights`` add up to 1, in the order of the members. The interval is that of as many glyphs as say the same alike.
+    """
 
     glyphs: int
     accuracy: float
@@ -34,24 +41,27 @@ def preview(members: Sequence[tuple[int, float]], pooling: str, correction: floa
         NotPossible: they share no validation glyphs yet.
     """
     networks = _checked(members, pooling, correction)
+    weights = [weight for _, weight in members]
+    shares = tuple(weight / sum(weights) for weight in weights)
+    networks = [network for network, weight in zip(networks, weights, strict=True) if weight > 0]
     common = validation.of(networks)
     if not len(common):
         raise NotPossible("These networks share no validation glyphs yet. Save, and wait for the evaluation.")
-    weights = [weight for _, weight in members]
     counts = validation.learned_counts(networks).tolist() if correction else ()
     decided = registry.Committee(
         [registry.classifier(network) for network in networks],
-        weights,
+        [weight for weight in weights if weight > 0],
         pooling="logarithm" if pooling == "logarithm" else "probability",
         correction=correction,
         counts=counts,
     )
     said = decided.concluded(common.probabilities)
-    decided.temperature = calibrate(said, common.labels)
-    share = metrics.accuracy(said, common.labels)
-    loss = metrics.log_loss(decided.concluded(common.probabilities), common.labels)
-    shares = tuple(weight / sum(weights) for weight in weights)
-    return Preview(share.total, share.value, share.low, share.high, loss, shares, pooling, correction)
+    counting = even(common.labels, said.shape[1])
+    loss = log_loss(temper(said, calibrate(said, common.labels, counting)), common.labels, counting)
+    accuracy = float(np.average(said.argmax(axis=1) == common.labels, weights=counting))
+    alike = counting.sum() ** 2 / (counting**2).sum()  # Kish 1965: so many glyphs that count alike tell as much.
+    interval = metrics.share(round(accuracy * round(alike)), round(alike))
+    return Preview(len(common), accuracy, interval.low, interval.high, loss, shares, pooling, correction)
 
 
 def best(networks: Sequence[int]) -> Preview:
@@ -59,9 +69,15 @@ def best(networks: Sequence[int]) -> Preview:
 
     Raises:
         BadRequest: they can't decide together.
-        NotPossible: they share too few validation glyphs.
+        NotPossible: they share too few validation glyphs, or there is so much to weigh that nobody would wait for it.
     """
     rows = _checked([(key, 1.0) for key in networks], "probability", 0)
+    size = validation.of(rows).probabilities.size
+    if size > MOST_WEIGHED:
+        raise NotPossible(
+            f"To weigh {len(rows)} networks takes too long here. Save them, then choose “Find the best weights” in the "
+            "list of ensembles, or run: manage.py optimizeensembleweights."
+        )
     found = scoring.best_weights(rows, "auto")
     return preview(list(zip(networks, found.weights, strict=True)), found.pooling, found.correction)
 

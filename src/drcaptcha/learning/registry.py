@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 from django.conf import settings
+from django.db import connection
 from django.db.models import QuerySet
 from numpy.typing import NDArray
 
@@ -76,6 +77,17 @@ def promotions() -> QuerySet[Promotion]:
     )
 
 
+def locked_holder() -> Promotion | None:
+    """Return the promotion that serves, and let nobody change that until the transaction ends that this is called in.
+
+    SQLite has one writer at a time anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {Promotion._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")  # noqa: SLF001
+    return promotions().first()
+
+
 def committee(judged: Evaluation, *, threads: int = 1) -> Committee:
     """Return the networks of an evaluation, with all else that decides what it says.
 
@@ -107,6 +119,13 @@ def members_of(judged: Evaluation) -> list[Network]:
     if len(networks) < len(keys) or not keys:
         raise NotPossible(f"A network of {judged.ensemble} is gone. Evaluate the ensemble again.")
     return networks
+
+
+def lost(judged: Evaluation) -> list[str]:
+    """Name the networks with a say in an evaluation that are gone, or of which the file is."""
+    networks = Network.objects.only("onnx").in_bulk(int(key) for key, weight in judged.weights.items() if weight > 0)
+    there = {str(key) for key, network in networks.items() if network.onnx.storage.exists(network.onnx.name or "")}
+    return [f"network {key}" for key, weight in judged.weights.items() if weight > 0 and key not in there]
 
 
 def classifier(network: Network, *, threads: int = 1) -> Classifier:

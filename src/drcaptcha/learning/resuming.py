@@ -5,13 +5,17 @@ The folder is named by the mark of the plan and of what it learns from, so anoth
 
 import json
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
 
-from drcaptcha.learning.models import Network
+from drcaptcha.errors import NotPossible
+from drcaptcha.learning import locks
+from drcaptcha.learning.models import Ensemble, Network
 
 KEPT = timedelta(days=14)
 """After so long nobody goes on with a plan any more."""
@@ -19,7 +23,10 @@ KEPT = timedelta(days=14)
 
 @dataclass(frozen=True)
 class Trail:
-    """The folder of a plan: ``networks.json`` with the numbers of those finished, and a checkpoint of the one begun."""
+    """The folder of a plan, with the checkpoint of the network that was begun.
+
+    Its ``networks.json`` holds the numbers of those finished, by position, and of the ensemble that they became.
+    """
 
     folder: Path
 
@@ -28,9 +35,30 @@ class Trail:
         """Return the trail of a plan by its ``mark``; throw away those that were left long ago."""
         root = settings.DRCAPTCHA_CHECKPOINTS
         for folder in root.glob("*/"):
-            if folder.stat().st_mtime < (now - KEPT).timestamp():
+            if folder.stat().st_mtime < (now - KEPT).timestamp() and not locks.is_held(cls(folder).lock):
                 shutil.rmtree(folder, ignore_errors=True)
+                cls(folder).lock.unlink(missing_ok=True)
         return cls(root / mark)
+
+    @property
+    def lock(self) -> Path:
+        """The file that is held by whoever works on the plan."""
+        return self.folder.with_name(f"{self.folder.name}.lock")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep all others from working on the plan for the time of the block.
+
+        Raises:
+            NotPossible: another does.
+        """
+        with locks.hold(self.lock) as free:
+            if not free:
+                raise NotPossible(
+                    "The same networks are being trained on the same labels right now. Wait until that training has "
+                    "ended, or give this one another seed."
+                )
+            yield
 
     def checkpoint(self, position: int) -> Path:
         """Return the file in which the training of one network keeps how far it is."""
@@ -38,21 +66,34 @@ class Trail:
 
     def network(self, position: int) -> Network | None:
         """Return the network at this position, if it was finished before and is still there."""
-        key = self._finished().get(str(position))
+        key = self._noted().get(str(position))
         return None if key is None else Network.objects.filter(pk=key).first()
 
     def finish(self, position: int, network: Network) -> None:
         """Note that a network is stored, so that its checkpoint is not needed any more."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        finished = self._finished() | {str(position): network.pk}
-        (self.folder / "networks.json").write_text(json.dumps(finished))
+        self._note(str(position), network.pk)
         self.checkpoint(position).unlink(missing_ok=True)
+
+    def ensemble(self, networks: Sequence[Network]) -> Ensemble | None:
+        """Return the ensemble that just these ``networks`` became before, if it is still there."""
+        found = Ensemble.objects.filter(pk=self._noted().get("ensemble", 0)).first()
+        return found if found and set(found.networks.all()) == set(networks) else None
+
+    def unite(self, ensemble: Ensemble) -> None:
+        """Note the ensemble that the finished networks became."""
+        self._note("ensemble", ensemble.pk)
 
     def remove(self) -> None:
         """Throw the folder away: the plan is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _finished(self) -> dict[str, int]:
+    def _note(self, name: str, key: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        written = self.folder / "networks.json.part"
+        written.write_text(json.dumps(self._noted() | {name: key}))
+        written.replace(self.folder / "networks.json")
+
+    def _noted(self) -> dict[str, int]:
         try:
             found: dict[str, int] = json.loads((self.folder / "networks.json").read_text())
         except (FileNotFoundError, ValueError):

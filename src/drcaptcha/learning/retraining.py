@@ -1,15 +1,16 @@
 """When networks are trained without being asked: never, by the number of new labels, or every so many days."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Count, Max
 from django.utils import timezone
 from django_tasks import TaskResultStatus, task
 from django_tasks_db.models import DBTaskResult
 
 from drcaptcha.errors import NotPossible
-from drcaptcha.glyphs.models import Glyph, Split
+from drcaptcha.glyphs.models import Glyph, Split, usable_label
 from drcaptcha.learning import tasks
 from drcaptcha.learning.models import Network, Run
 from handwriting.alphabet import ALPHABETS
@@ -17,6 +18,9 @@ from handwriting.networks import NAMES
 
 PAUSE = timedelta(hours=1)
 """Between two looks whether a training is due."""
+
+LONGEST = timedelta(days=7)
+"""So long at the most is waited after trainings that failed."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,14 @@ def new_labels() -> int:
 
 
 def is_due(policy: Policy, *, now: datetime) -> bool:
-    """Tell whether it is time, by ``policy``, to train; never while a training waits or works."""
+    """Tell whether it is time, by ``policy``, to train; never while a training waits or works.
+
+    After trainings that failed it is waited, for twice as long each time.
+    """
     if not policy.on or Run.objects.filter(kind="training", state__in=(Run.State.QUEUED, Run.State.RUNNING)).exists():
         return False
     if policy.labels:
-        return new_labels() >= policy.labels
+        return new_labels() >= policy.labels and now >= _next_try()
     last = Run.objects.filter(kind="training").order_by("-pk").first()
     latest = max((row.created for row in (last, _last()) if row), default=None)
     return _labelled() > 0 and (latest is None or latest <= now - timedelta(days=policy.days))
@@ -98,6 +105,7 @@ def watch() -> int | None:
     if not Policy.current().on:
         return None
     keep_watch(after=PAUSE)
+    tasks.give_up_orphans(timezone.now())
     run = retrain_if_due(now=timezone.now())
     return None if run is None else int(run.pk)
 
@@ -109,8 +117,24 @@ def keep_watch(*, after: timedelta = timedelta()) -> None:
         watch.using(run_after=timezone.now() + after).enqueue()
 
 
+def _next_try() -> datetime:
+    """Return from when on a training may be tried, by how many failed since networks were last trained."""
+    last, failed = _last(), Run.objects.filter(kind="training", state=Run.State.FAILED)
+    if last is not None:
+        failed = failed.filter(updated__gt=last.created)
+    count, latest = failed.aggregate(count=Count("pk"), latest=Max("updated")).values()
+    return latest + min(LONGEST, PAUSE * 2 ** min(count, 10)) if latest else datetime.min.replace(tzinfo=UTC)
+
+
 def _labelled() -> int:
-    return Glyph.objects.filter(split=Split.TRAIN).labelled().count()
+    """Count the training glyphs whose label says something in the alphabet in use."""
+    alphabet = ALPHABETS[settings.DRCAPTCHA_ALPHABET]
+    labelled = Glyph.objects.filter(split=Split.TRAIN).labelled().values_list("label", "data_set__caseless")
+    return sum(
+        count
+        for label, caseless, count in labelled.annotate(Count("pk"))
+        if usable_label(label, alphabet, caseless=caseless) is not None
+    )
 
 
 def _last() -> Network | None:

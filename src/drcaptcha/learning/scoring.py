@@ -37,14 +37,13 @@ def evaluate(ensemble: Ensemble, *, now: datetime, progress: Progress = lambda *
     test = judging.Test.of(networks[0].classes)
     said = judging.judge(evaluation, test)
     progress(0.5, "comparing with the one that serves")
-    served = registry.champion()
     promoting.contest(evaluation, test, now=now)
     if registry.champion() == evaluation:
         progress(0.6, "scoring glyphs without a label")
-        same = served is not None and served.decides_like(evaluation) and served.temperature == evaluation.temperature
-        opinions.score(evaluation, now=now, missing=same)
+        opinions.score(evaluation, now=now)
     progress(0.9, "drawing")
     _draw(evaluation, said, test)
+    _discard_pictures(evaluation)
     return evaluation
 
 
@@ -118,6 +117,13 @@ def _refresh(ensemble: Ensemble, networks: list[Network]) -> None:
         validation.refresh(networks)
     except InferenceError as fault:
         raise NotPossible(f"A network of the ensemble {ensemble} can't be used: {fault}") from fault
+
+
+def _discard_pictures(latest: Evaluation) -> None:
+    """Delete the pictures of the evaluations before the ``latest``; those of what serves or served stay."""
+    before = Evaluation.objects.filter(ensemble=latest.ensemble, promotions=None).exclude(pk=latest.pk)
+    for row in before.exclude(**dict.fromkeys(Evaluation.PICTURES, "")).only(*Evaluation.PICTURES):
+        row.discard_pictures()
 
 
 def _draw(evaluation: Evaluation, said: NDArray[np.floating], test: judging.Test) -> None:

@@ -5,24 +5,32 @@ the task that uses it.
 """
 
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
+from django.conf import settings
+from django.db import DatabaseError, connection
 from django.db.models import Model
 from django.utils import timezone
 from django_tasks import task
 
-from drcaptcha.errors import DrCaptchaError
-from drcaptcha.learning import opinions, registry, scoring
+from drcaptcha.errors import DrCaptchaError, NotPossible
+from drcaptcha.learning import locks, opinions, registry, scoring
 from drcaptcha.learning.models import Ensemble, Evaluation, Promotion, Run
 
 PACE = 1.0
 """Least seconds between two notes of progress: a batch takes far less, and each note is a write."""
 
+BEAT = 30.0
+"""Seconds between two signs of life of a run, which are given also where the work itself has nothing to tell."""
+
 SILENCE = timedelta(minutes=10)
-"""After so long without a note nobody is working on a run any more."""
+"""After so long without a sign of life nobody is working on a run any more, if it was another machine's."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,46 +40,82 @@ Work = TypeVar("Work", bound=Model)
 
 def queue_training(options: dict[str, object]) -> Run:
     """Queue a training with the fields of ``experiments.Plan``, those that are given; return the row to watch."""
-    run = Run.objects.create(kind="training", options=options)
-    train.enqueue(run.pk)
-    return run
-
-
-def queue_optimisation(ensemble: Ensemble, pooling: str = "auto") -> Run:
-    """Queue a search for the weights of ``ensemble`` that suit the validation glyphs best, and its evaluation."""
-    run = Run.objects.create(kind="optimisation", ensemble=ensemble, options={"pooling": pooling})
-    optimise.enqueue(run.pk)
-    return run
-
-
-def queue_opinions(promotion: Promotion) -> Run:
-    """Queue the scoring of all glyphs without a given label by an ensemble that was just promoted."""
-    judged = promotion.evaluation
-    ensemble = None if judged is None else judged.ensemble
-    run = Run.objects.create(kind="opinions", ensemble=ensemble, options={"evaluation": promotion.evaluation_id})
-    form_opinions.enqueue(run.pk)
-    return run
-
-
-def follow_deletion(sender: object, **_: object) -> None:  # noqa: ARG001
-    """Where the ensemble that served was deleted, have the one that serves now give its opinion."""
-    latest, holder = Promotion.objects.order_by("pk").last(), registry.promotions().first()
-    if latest and latest.evaluation_id is None and holder:
-        queue_opinions(holder)
+    return _queue(Run(kind="training", options=options))
 
 
 def queue_evaluation(ensemble: Ensemble) -> Run:
     """Queue an evaluation of ``ensemble`` with the weights that it has when its turn comes."""
-    run = Run.objects.create(kind="evaluation", ensemble=ensemble)
-    evaluate.enqueue(run.pk)
+    return _queue(Run(kind="evaluation", ensemble=ensemble))
+
+
+def queue_optimisation(ensemble: Ensemble, pooling: str = "auto") -> Run:
+    """Queue a search for the weights of ``ensemble`` that suit the validation glyphs best, and its evaluation."""
+    return _queue(Run(kind="optimisation", ensemble=ensemble, options={"pooling": pooling}))
+
+
+def queue_opinions(promotion: Promotion) -> Run:
+    """Queue the scoring of the glyphs without a given label by an ensemble that serves; what it has scored is kept."""
+    judged = promotion.evaluation
+    ensemble = None if judged is None else judged.ensemble
+    return _queue(Run(kind="opinions", ensemble=ensemble, options={"evaluation": promotion.evaluation_id}))
+
+
+def queue_again(run: Run) -> Run:
+    """Queue anew what ``run`` was to do, which goes on from where it was broken off; return the row to watch.
+
+    Raises:
+        NotPossible: an ensemble is to score glyphs, and none serves.
+    """
+    if run.kind != "opinions":
+        return _queue(Run(kind=run.kind, ensemble=run.ensemble, options=run.options))
+    holder = registry.promotions().first()
+    if holder is None:
+        raise NotPossible("No ensemble serves, so none can score glyphs. Train one, or let one serve.")
+    return queue_opinions(holder)
+
+
+def _queue(run: Run) -> Run:
+    run.save()
+    tasks = {"training": train, "evaluation": evaluate, "optimisation": optimise, "opinions": form_opinions}
+    tasks[run.kind].enqueue(run.pk)
     return run
 
 
+def follow_deletion(sender: object, **_: object) -> None:  # noqa: ARG001
+    """Where the ensemble that served was deleted, have the one that serves now give its opinion, once."""
+    latest, holder = Promotion.objects.order_by("pk").last(), registry.promotions().first()
+    if not latest or latest.evaluation_id is not None or not holder:
+        return
+    asked = Run.objects.filter(kind="opinions", options__evaluation=holder.evaluation_id, created__gte=latest.created)
+    if not asked.exists():
+        queue_opinions(holder)
+
+
 def give_up_orphans(now: datetime, kind: type[Model] = Run) -> int:
-    """Mark the runs of which nothing was heard for long as failed, and return their number: their worker is gone."""
+    """Mark the runs that nobody works on any more as failed, and return their number: their worker is gone.
+
+    A worker holds a file while it works on a run, so on its own machine its end is known at once, and a run that is
+    alive is never given up. Of another machine's workers only their silence tells.
+    """
     rows = kind._default_manager  # noqa: SLF001 - Django documents it.
-    silent = rows.filter(state=Run.State.RUNNING, updated__lt=now - SILENCE)
-    return silent.update(state=Run.State.FAILED, line="The worker ended before the run did. Start it again.")
+    running = rows.filter(state=Run.State.RUNNING).values_list("pk", "updated")
+    orphans = [key for key, updated in running if _is_orphan(_lock_of(kind, key), updated, now)]
+    if not orphans:
+        return 0
+    for key in orphans:
+        _lock_of(kind, key).unlink(missing_ok=True)
+    line = "The worker ended before the run did. Start it again."
+    return rows.filter(pk__in=orphans, state=Run.State.RUNNING).update(state=Run.State.FAILED, line=line)
+
+
+def _is_orphan(lock: Path, updated: datetime, now: datetime) -> bool:
+    held = locks.is_held(lock)
+    return updated < now - SILENCE if held is None else not held
+
+
+def _lock_of(kind: type[Model], key: int) -> Path:
+    folder: Path = settings.DRCAPTCHA_RUNS
+    return folder / f"{kind._meta.label_lower}-{key}.lock"  # noqa: SLF001 - Django documents it.
 
 
 @task()
@@ -131,10 +175,11 @@ def _optimise(run: Run) -> str:
 
 def _form_opinions(run: Run) -> str:
     judged = Evaluation.objects.filter(pk=run.options["evaluation"]).first()
-    if judged is None or judged != registry.champion():
+    champion = registry.champion()
+    if judged is None or champion is None or not champion.says_like(judged):
         return "Another ensemble serves by now."
     tell = _teller(run)
-    scored = opinions.score(judged, now=timezone.now(), progress=lambda share: tell(share, "scoring glyphs"))
+    scored = opinions.complete(now=timezone.now(), progress=lambda share: tell(share, "scoring glyphs"))
     return f"{scored:,} glyphs scored"
 
 
@@ -153,20 +198,45 @@ def _teller(run: Run) -> Callable[[float, str], None]:
 
 def follow(run: Work, work: Callable[[Work], str]) -> None:
     """Do ``work`` and keep the row of the run at what happens to it; an error goes on to the worker's log."""
-    note(run, state=Run.State.RUNNING)
+    with locks.hold(_lock_of(type(run), run.pk), wait=True):
+        note(run, state=Run.State.RUNNING)
+        try:
+            with _signs_of_life(run):
+                line = work(run)
+        except DrCaptchaError as fault:
+            _log.warning("%s was not possible: %s", run, fault.message)
+            note(run, state=Run.State.FAILED, line=fault.message)
+        except (SystemExit, KeyboardInterrupt):
+            note(run, state=Run.State.FAILED, line="The server was stopped before the run ended. Start it again.")
+            raise
+        except Exception as fault:
+            note(run, state=Run.State.FAILED, line=f"{type(fault).__name__}: {fault}")
+            raise
+        else:
+            note(run, state=Run.State.FINISHED, done=1, line=line)
+
+
+@contextmanager
+def _signs_of_life(run: Model) -> Iterator[None]:
+    """Let others see, for the time of the block, that ``run`` is worked on."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            try:
+                note(run, state=Run.State.RUNNING)  # Another machine may have given it up, while this one slept.
+            except DatabaseError as fault:
+                _log.warning("%s could not give a sign of life: %s", run, fault)
+            finally:
+                connection.close()
+
+    thread = threading.Thread(target=beat, name=f"signs of life of {run}", daemon=True)
+    thread.start()
     try:
-        line = work(run)
-    except DrCaptchaError as fault:
-        _log.warning("%s was not possible: %s", run, fault.message)
-        note(run, state=Run.State.FAILED, line=fault.message)
-    except (SystemExit, KeyboardInterrupt):
-        note(run, state=Run.State.FAILED, line="The server was stopped before the run ended. Start it again.")
-        raise
-    except Exception as fault:
-        note(run, state=Run.State.FAILED, line=f"{type(fault).__name__}: {fault}")
-        raise
-    else:
-        note(run, state=Run.State.FINISHED, done=1, line=line)
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def note(run: Model, **fields: object) -> None:

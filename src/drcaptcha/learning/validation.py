@@ -72,7 +72,7 @@ def of(networks: Sequence[Network]) -> Common:
     Raises:
         NotPossible: a file can't be read.
     """
-    files = [_read(network.validation.path) if network.validation else None for network in networks]
+    files = [_opinions(network) for network in networks]
     there = [file for file in files if file is not None]
     classes = len(networks[0].classes) if networks else 0
     if not networks or len(there) < len(files):
@@ -99,7 +99,7 @@ def _refresh(network: Network, known: Labels) -> None:
     if snapshot is None:  # It may have learned any that has a label.
         return
     wanted = known[_unlearned(known, snapshot)]
-    before = _read(network.validation.path) if network.validation else None
+    before = _opinions(network)
     if before is not None and _same(before, wanted):
         return
     said = np.empty((len(wanted), len(network.classes)), np.float16)
@@ -123,12 +123,32 @@ def _same(before: Opinions, wanted: Labels) -> bool:
 
 
 def _store(network: Network, opinions: Opinions) -> None:
-    """Store the file under a new name, so that whoever has read the old one notices."""
-    former = network.validation.name
+    """Store the file under a new name, so that whoever has read the old one notices.
+
+    Where another process has stored one since this one read the old, that one stays.
+    """
+    former = network.validation.name or ""
     network.validation.save(f"validation-{secrets.token_hex(4)}.npz", ContentFile(opinions.to_bytes()), save=False)
-    Network.objects.filter(pk=network.pk).update(validation=network.validation.name)
-    if former:
-        network.validation.storage.delete(former)
+    stored = str(network.validation.name)
+    first = Network.objects.filter(pk=network.pk, validation=former).update(validation=stored)
+    if former or not first:
+        network.validation.storage.delete(former if first else stored)
+    if not first:
+        network.refresh_from_db(fields=["validation"])
+
+
+def _opinions(network: Network) -> Opinions | None:
+    """Return what is kept of ``network``: from the new file, where another process has replaced the one of its row."""
+    if not network.validation:
+        return None
+    try:
+        return _read(network.validation.path)
+    except NotPossible:
+        former = network.validation.name
+        network.refresh_from_db(fields=["validation"])
+        if not network.validation or network.validation.name == former:
+            raise
+        return _read(network.validation.path)
 
 
 @lru_cache(maxsize=MOST_READ)

@@ -114,9 +114,12 @@ def _passes(now: datetime) -> dict[str, Any]:
 
 
 def _best(now: datetime) -> dict[str, Any] | None:  # noqa: ARG001
-    """Return the ensemble that serves, with its accuracy in percent."""
+    """Return the ensemble that serves, with its accuracy in percent and what it has lost."""
     champion = registry.champion()
-    return {"ensemble": champion.ensemble, "share": 100 * champion.accuracy} if champion else None
+    if champion is None:
+        return None
+    lost = ", ".join(registry.lost(champion))
+    return {"ensemble": champion.ensemble, "share": 100 * champion.accuracy, "lost": lost}
 
 
 def _runs(now: datetime) -> list[Run]:  # noqa: ARG001

@@ -147,7 +147,7 @@ def test_it_shows_the_ensemble_that_serves_and_the_latest_runs(
         promoting.promote(judged, reason="tried", now=timezone.now())
     runs = [Run.objects.create(kind="training") for _ in range(dashboard.RUNS + 1)]
     shown = panels(owner)
-    assert shown["best"] == {"ensemble": good, "share": 90}
+    assert shown["best"] == {"ensemble": good, "share": 90, "lost": ""}
     assert shown["runs"] == runs[:0:-1]
 
 

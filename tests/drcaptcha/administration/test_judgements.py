@@ -9,11 +9,13 @@ from io import BytesIO
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from drcaptcha.glyphs.models import Glyph, Split
-from drcaptcha.learning import examples, registry
+from drcaptcha.learning import examples, previewing, registry
 from drcaptcha.learning.models import Ensemble, Evaluation, Network, Promotion, Run
 from drcaptcha.learning.snapshots import Snapshot
 from drcaptcha.learning.validation import Opinions
@@ -120,6 +122,15 @@ def test_what_was_judged_on_other_glyphs_is_not_compared(reader: Client, judge: 
     assert reader.get(reverse("admin:learning_evaluation_compare", query={"one": "x"})).status_code == 404
 
 
+def test_those_of_different_alphabets_are_not_compared(reader: Client, judge: Callable[..., Evaluation]) -> None:
+    one, other = judge("First", 0), judge("Second", 9)
+    Network.objects.filter(ensembles=other.ensemble).update(classes="0123456789")
+    Evaluation.objects.filter(pk=other.pk).update(confusion=np.eye(10, dtype=int).tolist())
+    answer = reader.get(compare(one, other))
+    assert answer.status_code == 200
+    assert "different characters" in answer.content.decode()
+
+
 def test_the_list_compares_two_that_were_ticked(owner: Client, judge: Callable[..., Evaluation]) -> None:
     one, other = judge("First", 0), judge("Second", 9)
     ticked = {"action": "compare", "_selected_action": [other.ensemble_id, one.ensemble_id]}
@@ -155,6 +166,72 @@ def test_an_administrator_says_who_serves_and_why(
     assert "it is faster" in page
     assert reverse("admin:learning_evaluation_promote", args=[one.pk]) in page, "the way back"
     assert "serves already" in owner.post(address, {"reason": "again"}, follow=True).content.decode()
+
+
+def test_the_one_that_serves_scores_what_it_has_not_scored(
+    owner: Client, judge: Callable[..., Evaluation], now: datetime
+) -> None:
+    one, other = judge("First", 0), judge("Second", 2)
+    promote(one, now)
+    ticked = {"action": "score", "_selected_action": [other.ensemble_id]}
+    assert "Tick that one" in owner.post("/admin/learning/ensemble/", ticked, follow=True).content.decode()
+    owner.post("/admin/learning/ensemble/", {"action": "score", "_selected_action": [one.ensemble_id]})
+    run = Run.objects.get()
+    assert (run.kind, run.ensemble, run.options) == ("opinions", one.ensemble, {"evaluation": one.pk})
+
+
+def test_a_champion_that_has_lost_a_file_is_told_and_another_can_serve(
+    owner: Client, judge: Callable[..., Evaluation], now: datetime
+) -> None:
+    one, other = judge("First", 0), judge("Second", 2)
+    network = one.ensemble.networks.get()
+    promote(one, now)
+    pages = [reverse(f"admin:learning_{row._meta.model_name}_change", args=[row.pk]) for row in (one.ensemble, one)]
+    pages += ["/admin/learning/ensemble/", "/admin/learning/promotion/", "/admin/"]
+    told = f"network {network.pk} is lost"
+    for page in pages:
+        assert told not in owner.get(page).content.decode()
+    network.onnx.storage.delete(network.onnx.name)
+    for page in pages:
+        assert told in owner.get(page).content.decode()
+    owner.post(reverse("admin:learning_evaluation_promote", args=[other.pk]), {"reason": "the former is lost"})
+    assert registry.champion() == other
+    address = reverse("admin:learning_evaluation_promote", args=[one.pk])
+    assert f"network {network.pk} is lost" in owner.post(address, {"reason": "back"}, follow=True).content.decode()
+    assert registry.champion() == other
+
+
+@pytest.mark.parametrize("kind", ["ensemble", "promotion"])
+def test_a_list_asks_once_who_serves_however_long_it_is(
+    reader: Client, judge: Callable[..., Evaluation], now: datetime, kind: str
+) -> None:
+    counts = []
+    for number in (1, 6):
+        for _ in range(number):
+            promote(judge(f"Another of {number}", 1), now)
+        with CaptureQueriesContext(connection) as queries:
+            assert reader.get(f"/admin/learning/{kind}/").status_code == 200
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def test_whatever_failed_is_started_again(owner: Client, judge: Callable[..., Evaluation], now: datetime) -> None:
+    former, one = judge("First", 0), judge("Second", 2)
+    failed = [
+        Run.objects.create(kind=kind, state=Run.State.FAILED, ensemble=former.ensemble, options=options)
+        for kind, options in (("evaluation", {}), ("optimisation", {"pooling": "logarithm"}), ("opinions", {}))
+    ]
+    chosen = {"action": "start_again", "_selected_action": [run.pk for run in failed]}
+    assert "No ensemble serves" in owner.post("/admin/learning/run/", chosen, follow=True).content.decode()
+    Run.objects.filter(state=Run.State.QUEUED).delete()
+    promote(one, now)
+    owner.post("/admin/learning/run/", chosen)
+    again = Run.objects.filter(state=Run.State.QUEUED).order_by("pk")
+    assert [(run.kind, run.ensemble, run.options) for run in again] == [
+        ("evaluation", former.ensemble, {}),
+        ("optimisation", former.ensemble, {"pooling": "logarithm"}),
+        ("opinions", one.ensemble, {"evaluation": one.pk}),
+    ]
 
 
 def test_nobody_else_does(reader: Client, newcomer: Client, judge: Callable[..., Evaluation]) -> None:
@@ -203,6 +280,36 @@ def test_the_best_weights_are_offered(reader: Client, opinionated: Ensemble) -> 
     found = ask(reader, (bad, 3), (good, 1), best=True)
     assert found["weights"] == [0, 1]
     assert found["log_loss"] <= ask(reader, (bad, 3), (good, 1))["log_loss"]
+
+
+def test_what_takes_too_long_to_weigh_is_refused(
+    reader: Client, opinionated: Ensemble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [(key, 1) for key in opinionated.networks.values_list("pk", flat=True)]
+    monkeypatch.setattr(previewing, "MOST_WEIGHED", 2 * 240 * 47 - 1)
+    assert "optimizeensembleweights" in ask(reader, *members, best=True)["error"]
+    monkeypatch.setattr(previewing, "MOST_WEIGHED", 2 * 240 * 47)
+    assert "weights" in ask(reader, *members, best=True)
+
+
+def test_every_class_counts_alike_where_weights_are_tried(reader: Client, opinionated: Ensemble) -> None:
+    network = opinionated.networks.order_by("pk").first()
+    labels = np.repeat([0, 1], [200, 40])
+    said = np.full((240, 47), 0.001)
+    said[:, 0] = 0.954  # It takes the rare ones for the frequent ones.
+    opinions = Opinions(np.arange(240), labels, said.astype(np.float16))
+    network.validation.save("alike.npz", ContentFile(opinions.to_bytes()))
+    assert ask(reader, (network.pk, 1))["accuracy"] == pytest.approx(0.5)
+
+
+def test_a_member_without_a_weight_takes_nothing_from_what_is_measured(
+    reader: Client, opinionated: Ensemble, make_network: Callable[..., Network]
+) -> None:
+    good = opinionated.networks.order_by("pk").first().pk
+    idle = make_network("slim").pk
+    found = ask(reader, (good, 2), (idle, 0))
+    assert (found["glyphs"], found["weights"]) == (240, [1, 0])
+    assert found["log_loss"] == ask(reader, (good, 1))["log_loss"]
 
 
 def test_what_can_not_be_tried_is_told(
@@ -255,6 +362,18 @@ def test_a_network_is_taken_along_with_its_card(
     with zipfile.ZipFile(BytesIO(reader.get(address).content)) as packed:
         assert {name.rpartition("/")[2] for name in packed.namelist()} == {"network.onnx", "card.json", "README.md"}
     assert newcomer.get(address).status_code == 403
+
+
+def test_a_network_that_has_lost_files_says_so(reader: Client, make_network: Callable[..., Network]) -> None:
+    network = make_network()
+    network.snapshot.save("snapshot.npz", ContentFile(b"nonsense"))
+    answer = reader.get(reverse("admin:learning_network_snapshot", args=[network.pk]))
+    assert answer.status_code == 409
+    assert "can&#x27;t be read" in answer.content.decode()
+    network.onnx.storage.delete(network.onnx.name)
+    answer = reader.get(reverse("admin:learning_network_card", args=[network.pk]))
+    assert answer.status_code == 409
+    assert "has lost a file" in answer.content.decode()
 
 
 def test_the_policy_that_retrains_is_told(reader: Client, settings: object) -> None:

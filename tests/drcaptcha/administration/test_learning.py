@@ -1,14 +1,17 @@
 """Networks, ensembles and runs as administrators see and start them."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from drcaptcha.learning.models import Ensemble, Membership, Network, Run
+from drcaptcha.learning.tasks import SILENCE
 from handwriting.networks import NAMES
 
 PICTURES = ("architecture_picture", "loss_picture", "accuracy_picture", "confusion_picture")
@@ -282,3 +285,12 @@ def test_a_run_can_not_be_changed_or_removed(owner: Client, db: None) -> None:
     run = Run.objects.create(kind="training")
     assert owner.post(reverse("admin:learning_run_change", args=[run.pk]), TRAINING).status_code == 403
     assert owner.post(reverse("admin:learning_run_delete", args=[run.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_a_run_whose_worker_is_gone_is_noticed_by_who_looks(reader: Client, db: None) -> None:
+    for address in ("learning_run_changelist", "learning_run_change", "learning_run_progress"):
+        run = Run.objects.create(kind="training", state=Run.State.RUNNING)
+        Run.objects.filter(pk=run.pk).update(updated=timezone.now() - SILENCE - timedelta(seconds=1))
+        reader.get(reverse(f"admin:{address}", args=[] if address.endswith("list") else [run.pk]))
+        run.refresh_from_db()
+        assert run.state == Run.State.FAILED

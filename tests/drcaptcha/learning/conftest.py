@@ -39,6 +39,7 @@ def _one_thread_and_a_folder(
     torch.set_num_threads(1)
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.DRCAPTCHA_CHECKPOINTS = tmp_path / "checkpoints"
+    settings.DRCAPTCHA_RUNS = tmp_path / "runs"
     if "drawn" not in request.fixturenames:  # Drawing takes longer than all else of an evaluation.
         monkeypatch.setattr(scoring, "_draw", lambda *_: None)
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split
-from drcaptcha.learning import examples, resuming
+from drcaptcha.learning import examples, judging, resuming
 from drcaptcha.learning.experiments import Plan, Step, train
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
 from drcaptcha.learning.resuming import Trail
@@ -35,7 +35,7 @@ def test_it_stores_networks_that_have_learned_and_their_ensemble(now: datetime) 
     networks = list(ensemble.networks.order_by("pk"))
     assert [network.architecture for network in networks] == ["slim", "slim"]
     for network in networks:
-        assert network.created == now
+        assert network.created > now + timedelta(seconds=network.seconds), "it is of when it was finished"
         assert (network.epochs, network.batch_size, network.test_size) == (8, 16, 60)
         assert 160 <= network.train_size < 180
         assert network.history["steps"] == 8 * (network.train_size // 16)
@@ -61,7 +61,8 @@ def test_it_stores_networks_that_have_learned_and_their_ensemble(now: datetime) 
 
     assert [member.weight for member in ensemble.memberships.all()] == [0.5, 0.5]
     evaluation = Evaluation.objects.get(network=None)
-    assert (evaluation.test_size, evaluation.created, evaluation.ensemble) == (60, now, ensemble)
+    assert (evaluation.test_size, evaluation.ensemble) == (60, ensemble)
+    assert evaluation.created > networks[1].created > networks[0].created
     assert evaluation.weights == {str(network.pk): 0.5 for network in networks}
 
 
@@ -148,6 +149,45 @@ def test_networks_that_were_finished_are_not_trained_again(now: datetime) -> Non
     assert ensemble.networks.count() == 2
     assert first in ensemble.networks.all()
     assert left_behind() == []
+
+
+@pytest.mark.usefixtures("material")
+def test_where_only_the_evaluation_was_interrupted_that_is_made_up_for(
+    now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(("slim", "slim"), epochs=1)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(judging, "judge", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(plan, now=now)
+    assert not Evaluation.objects.exists()
+    steps: list[Step] = []
+    ensemble = train(plan, now=now, progress=steps.append)
+    assert not any(step.batch for step in steps)
+    assert (Network.objects.count(), Ensemble.objects.get()) == (2, ensemble)
+    assert ensemble.evaluation is not None
+    assert left_behind() == []
+
+
+@pytest.mark.usefixtures("material")
+def test_a_plan_is_not_trained_twice_at_once(now: datetime) -> None:
+    plan = Plan(("slim",), epochs=1)
+    refused: list[str] = []
+
+    def meddle(step: Step) -> None:
+        if step.batch and not refused:
+            with pytest.raises(NotPossible, match="another seed") as fault:
+                train(plan, now=now)
+            refused.append(fault.value.message)
+
+    train(plan, now=now, progress=meddle)
+    assert len(refused) == Network.objects.count() == 1
+    train(plan, now=now)
+    assert Network.objects.count() == 2
 
 
 @pytest.mark.usefixtures("material")

@@ -78,6 +78,7 @@ def test_optimizeensembleweights_weighs_and_judges(ensemble: Ensemble, monkeypat
     figures = printed("optimizeensembleweights", ensemble.pk, "--json", "--pooling=logarithm")
     assert figures["pooling"] == "logarithm"
     assert sum(row["weight"] for row in figures["networks"]) == pytest.approx(1)
+    ensemble.refresh_from_db()
     assert figures["temperature"] == ensemble.evaluation.temperature
 
 

@@ -1,14 +1,17 @@
 import json
 from datetime import datetime
+from io import StringIO
 
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
+from django.core.management import CommandError, call_command
+from django.db.models import Count
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split, State
-from drcaptcha.learning import opinions, scoring, snapshots
-from drcaptcha.learning.models import Ensemble, Network, Prior
+from drcaptcha.learning import opinions, promoting, scoring, snapshots
+from drcaptcha.learning.models import Ensemble, Membership, Network, Prior
 from drcaptcha.learning.snapshots import Snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.training]
@@ -58,8 +61,89 @@ def test_of_a_network_without_a_snapshot_the_worst_is_thought(trained: Ensemble,
 
 def test_only_what_is_new_is_scored_again(trained: Ensemble, now: datetime) -> None:
     Prior.objects.filter(glyph__in=Prior.objects.order_by("pk").values("pk")[:5]).delete()
-    assert opinions.score(trained.evaluation, now=now, missing=True) == 5
-    assert opinions.score(trained.evaluation, now=now, missing=True) == 0
+    assert opinions.score(trained.evaluation, now=now) == 5
+    assert opinions.score(trained.evaluation, now=now) == 0
+
+
+def test_of_such_a_network_a_label_that_was_taken_away_is_none_to_think_of(trained: Ensemble, now: datetime) -> None:
+    Network.objects.update(snapshot="")
+    disputed, unlabelled = Glyph.objects.unknown()[:2]
+    Glyph.objects.filter(pk=disputed.pk).update(state=State.DISPUTED)
+    Glyph.objects.filter(pk=unlabelled.pk).update(heard_from=now)
+    Prior.objects.all().delete()
+    assert opinions.score(trained.evaluation, now=now) == 38
+
+
+def other(trained: Ensemble, now: datetime) -> Ensemble:
+    """Form another ensemble of one of the networks, and judge it: it does not serve."""
+    ensemble = Ensemble.objects.create(name="other")
+    Membership.objects.create(ensemble=ensemble, network=trained.networks.first())
+    scoring.evaluate(ensemble, now=now)
+    return ensemble
+
+
+def scored_by() -> dict[str, int]:
+    return dict(Prior.objects.values_list("ensemble__name").annotate(Count("pk")))
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opinions, "BATCH", 10)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_scoring_that_was_interrupted_goes_on(trained: Ensemble, now: datetime) -> None:
+    promotion = promoting.promote(other(trained, now).evaluation, reason="tried", now=now)
+
+    def stop(share: float) -> None:
+        if share >= 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        opinions.score(promotion.evaluation, now=now, progress=stop)
+    assert scored_by() == {"bars": 20, "other": 20}
+    Glyph.objects.update(posterior=None)
+    out = StringIO()
+    call_command("scoreglyphs", "--json", stdout=out)
+    assert json.loads(out.getvalue()) == {"scored": 20}
+    assert scored_by() == {"other": 40}
+    assert Glyph.objects.unknown().exclude(posterior=None).count() == 40
+    Glyph.objects.update(posterior=None)
+    call_command("scoreglyphs", stdout=out)
+    assert out.getvalue().endswith("0 glyphs scored\n")
+    assert Glyph.objects.unknown().exclude(posterior=None).count() == 40, "labels follow, had they not before"
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_one_judged_again_knows_what_it_has_scored_and_what_its_forerunner_has(
+    trained: Ensemble, now: datetime
+) -> None:
+    promotion = promoting.promote(other(trained, now).evaluation, reason="tried", now=now)
+    Prior.objects.filter(pk__in=Prior.objects.order_by("pk").values("pk")[:15]).update(
+        ensemble=promotion.evaluation.ensemble, evaluation=promotion.evaluation, probabilities=b"untouched"
+    )
+    again = scoring.evaluate(promotion.evaluation.ensemble, now=now)
+    assert scored_by() == {"other": 40}
+    assert Prior.objects.filter(evaluation=again).count() == 25
+    assert Prior.objects.filter(probabilities=b"untouched").count() == 15
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_one_that_serves_no_more_ends_scoring(trained: Ensemble, now: datetime) -> None:
+    judged = other(trained, now).evaluation
+
+    def overtake(share: float) -> None:
+        if share == 0.25:
+            promoting.promote(judged, reason="tried", now=now)
+
+    Prior.objects.all().delete()
+    assert opinions.score(trained.evaluation, now=now, progress=overtake) == 10
+    assert opinions.complete(now=now) == 40
+
+
+def test_without_one_that_serves_nothing_is_scored(material: None) -> None:
+    with pytest.raises(CommandError, match="No ensemble serves"):
+        call_command("scoreglyphs")
 
 
 def test_an_evaluation_without_a_change_scores_nothing_again(trained: Ensemble, now: datetime) -> None:

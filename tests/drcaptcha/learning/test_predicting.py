@@ -80,6 +80,8 @@ def test_a_lost_file_is_not_ready_and_not_shown(ensemble: Ensemble) -> None:
     with pytest.raises(NotReady) as fault:
         predicting.serving().guess(np.zeros((1, 28, 28), np.uint8))
     assert "networks/" not in fault.value.message
+    names = [f"network {network.pk}" for network in ensemble.networks.order_by("pk")]
+    assert f"{', '.join(names)} of the ensemble bars is lost" in fault.value.message
 
 
 def test_the_command_reads_folders_in_order_and_tells_what_it_can_not_read(ensemble: Ensemble, pictures: Path) -> None:
@@ -141,6 +143,16 @@ def test_another_ensemble_or_a_network_can_be_asked(ensemble: Ensemble, pictures
     named = predicted(path, "--ensemble", other.pk)[0]["guesses"]
     assert [one["character"] for one in named] == [one["character"] for one in alone[1]]
     assert predicted(path) == predicted(path, "--ensemble", ensemble.pk)
+
+
+def test_a_network_alone_has_a_temperature_of_its_own(ensemble: Ensemble, pictures: Path) -> None:
+    network = ensemble.networks.first()
+    sure = predicted(pictures / "a.png", "--network", network.pk)[0]["guesses"]
+    network.evaluations.update(temperature=3.0)
+    cooler = predicted(pictures / "a.png", "--network", network.pk)[0]["guesses"]
+    assert cooler[0]["probability"] < sure[0]["probability"]
+    network.evaluations.all().delete()
+    assert predicted(pictures / "a.png", "--network", network.pk)[0]["guesses"] == sure
 
 
 def test_what_is_not_there_is_told_with_what_is(ensemble: Ensemble, pictures: Path) -> None:

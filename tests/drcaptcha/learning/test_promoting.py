@@ -12,7 +12,7 @@ from pytest_django import Settings
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Split
 from drcaptcha.learning import judging, promoting, registry, scoring
-from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Promotion, Run
+from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network, Promotion, Run
 from handwriting.alphabet import BALANCED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.training]
@@ -72,6 +72,24 @@ def test_one_that_is_significantly_better_takes_over(
     assert promotion.previous.name == "bars"
 
 
+def test_one_that_is_overtaken_has_to_beat_whoever_serves_by_then(
+    challenge: Callable[..., Evaluation], test_set: judging.Test, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged, third = challenge(gained=7), challenge(gained=7, name="third")
+    plain, compared = promoting.compare, []
+
+    def compare(one: Evaluation, other: Evaluation) -> promoting.Comparison:
+        compared.append(other.ensemble.name)
+        if len(compared) == 1:
+            promoting.promote(third, reason="it was faster", now=now)
+        return plain(one, other)
+
+    monkeypatch.setattr(promoting, "compare", compare)
+    assert promoting.contest(judged, test_set, now=now) is None
+    assert compared == ["bars", "third"]
+    assert serving() == "third"
+
+
 @pytest.mark.parametrize(("gained", "lost"), [(5, 0), (10, 3), (0, 9), (9, 9), (0, 0)])
 def test_one_that_is_worse_or_hardly_better_does_not(
     challenge: Callable[..., Evaluation], test_set: judging.Test, now: datetime, gained: int, lost: int
@@ -107,6 +125,8 @@ def test_when_the_champion_is_deleted_the_one_before_serves(
     run = Run.objects.get()
     assert (run.kind, run.ensemble.name) == ("opinions", "bars")
     assert Promotion.objects.order_by("pk").last().name == "challenger"
+    challenge(name="bystander").ensemble.delete()
+    assert Run.objects.count() == 1, "one that did not serve changes nothing"
 
 
 def test_the_champion_is_judged_again_on_new_test_glyphs_before_it_is_compared(
@@ -151,6 +171,50 @@ def test_one_that_can_not_be_judged_any_more_gives_way(
     scoring.evaluate(other, now=now)
     assert serving() == "rival"
     assert "can't be judged" in Promotion.objects.last().reason
+
+
+def test_what_an_ensemble_is_worth_is_of_the_weights_that_it_has(
+    ensemble: Ensemble, add_glyphs: Callable[..., None], now: datetime
+) -> None:
+    """Also after the champion, an earlier state of it, was judged again."""
+    first = ensemble.memberships.first()
+    first.weight = 0
+    first.save()
+    assert ensemble.evaluation is None
+    changed = scoring.evaluate(ensemble, now=now)
+    assert ensemble.evaluation == changed
+    add_glyphs(30, split=Split.TEST, seed=77)
+    other = Ensemble.objects.create(name="rival")
+    Membership.objects.create(ensemble=other, network=ensemble.networks.first())
+    scoring.evaluate(other, now=now + timedelta(hours=1))
+    assert ensemble.evaluations.latest("created") == registry.champion() != changed
+    assert ensemble.evaluation == changed
+
+
+def test_one_that_has_lost_a_file_gives_way_and_can_not_be_let_serve(ensemble: Ensemble, now: datetime) -> None:
+    other = Ensemble.objects.create(name="rival")
+    keep, gone = ensemble.networks.order_by("pk")
+    Membership.objects.create(ensemble=other, network=keep)
+    former = registry.champion()
+    gone.onnx.storage.delete(gone.onnx.name)
+    judged = scoring.evaluate(other, now=now)
+    assert serving() == "rival"
+    assert f"network {gone.pk} is lost" in Promotion.objects.last().reason
+    with pytest.raises(NotPossible, match=f"network {gone.pk} is lost"):
+        promoting.promote(former, reason="back", now=now)
+    assert registry.champion() == judged
+
+
+def test_ensembles_of_different_alphabets_are_not_compared(
+    challenge: Callable[..., Evaluation], ensemble: Ensemble
+) -> None:
+    judged = challenge()
+    network = ensemble.networks.last()
+    Network.objects.filter(pk=network.pk).update(classes="0123456789")
+    Evaluation.objects.filter(pk=judged.pk).update(weights={str(network.pk): 1.0})
+    judged.refresh_from_db()
+    with pytest.raises(NotPossible, match="different characters"):
+        promoting.compare(ensemble.evaluation, judged)
 
 
 def test_only_the_alphabet_in_use_can_serve(

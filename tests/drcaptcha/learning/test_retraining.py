@@ -2,18 +2,21 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from drcaptcha.glyphs.models import Glyph
-from drcaptcha.learning import retraining
+from drcaptcha.glyphs.models import DataSet, Glyph, Split
+from drcaptcha.learning import examples, retraining
 from drcaptcha.learning.models import Ensemble, Network, Run
 from drcaptcha.learning.retraining import Policy, is_due, retrain_if_due
+from handwriting.alphabet import BALANCED
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.training]
 
@@ -59,6 +62,44 @@ def test_enough_new_labels_start_a_training(
     assert (run.kind, run.options) == ("training", {"networks": ["slim"], "minutes": 5})
     assert retrain_if_due(now=now) is None, "one is under way"
     assert str(Policy.current()) == "after 20 new labels: slim for 5 minutes"
+
+
+def test_a_training_that_fails_is_tried_again_after_twice_as_long_each_time(
+    ensemble: Ensemble, add_glyphs: Callable[..., None], settings: Settings
+) -> None:
+    policy = Policy(labels=20, networks=("slim",))
+    add_glyphs(20, seed=8)
+    now = timezone.now()
+    for hours in (2, 4, 8):
+        Run.objects.create(kind="training", state=Run.State.FAILED)
+        Run.objects.update(updated=now)
+        assert not is_due(policy, now=now + timedelta(hours=hours, minutes=-1))
+        assert is_due(policy, now=now + timedelta(hours=hours))
+    for _ in range(20):
+        Run.objects.create(kind="training", state=Run.State.FAILED)
+    Run.objects.update(updated=now)
+    assert is_due(policy, now=now + retraining.LONGEST)
+    Network.objects.update(created=now + timedelta(minutes=1))  # One has succeeded since.
+    assert is_due(policy, now=now + timedelta(minutes=1))
+
+
+def test_labels_that_say_nothing_in_the_alphabet_do_not_count(ensemble: Ensemble, settings: Settings) -> None:
+    some = Glyph.objects.filter(label="A")[:30]
+    caseless = DataSet.objects.create(name="caseless", caseless=True)
+    Glyph.objects.filter(pk__in=some.values("pk")).update(label="?")
+    assert retraining.new_labels() == 0
+    Network.objects.update(known_labels=0)
+    usable = retraining.new_labels()
+    assert usable == len(examples.labelled(BALANCED, Split.TRAIN))
+    Glyph.objects.filter(split=Split.TRAIN, label="B").update(data_set=caseless)  # It may be a b.
+    assert retraining.new_labels() == len(examples.labelled(BALANCED, Split.TRAIN)) < usable
+
+
+def test_an_upgrade_makes_no_label_new(ensemble: Ensemble) -> None:
+    Network.objects.update(known_labels=0)
+    import_module("drcaptcha.learning.migrations.0005_priors_by_evaluation").count_labels(apps, None)
+    assert retraining.new_labels() == 0
+    assert set(Network.objects.values_list("known_labels", flat=True)) == {180}
 
 
 def test_labels_that_went_are_no_new_ones(ensemble: Ensemble) -> None:

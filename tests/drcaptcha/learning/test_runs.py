@@ -1,7 +1,13 @@
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -63,3 +69,55 @@ def test_a_run_whose_worker_is_gone_is_given_up(db: None) -> None:
     gone.refresh_from_db()
     alive.refresh_from_db()
     assert (gone.state, alive.state) == (Run.State.FAILED, Run.State.RUNNING)
+
+
+@contextmanager
+def another_process(run: Run) -> Iterator[subprocess.Popen[bytes]]:
+    """Work on ``run`` in a process of its own, as far as others can tell: it holds the file of the run."""
+    path = Path(settings.DRCAPTCHA_RUNS) / f"learning.run-{run.pk}.lock"
+    program = (
+        "import sys, time, pathlib; from drcaptcha.learning import locks\n"
+        "with locks.hold(pathlib.Path(sys.argv[1])): print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_run_that_is_alive_is_never_given_up_and_one_that_died_at_once(db: None) -> None:
+    run = Run.objects.create(kind="training", state=Run.State.RUNNING)
+    Run.objects.update(updated=timezone.now() - timedelta(days=1))
+    with another_process(run) as process:
+        assert tasks.give_up_orphans(timezone.now()) == 0
+        process.kill()
+        process.wait()
+        Run.objects.update(updated=timezone.now())
+        work()
+    run.refresh_from_db()
+    assert run.state == Run.State.FAILED
+    assert "worker ended" in run.line
+
+
+def test_work_that_has_nothing_to_tell_gives_signs_of_life(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "BEAT", 0.05)
+    run = Run.objects.create(kind="training")
+    seen = []
+
+    def quiet(run: Run) -> str:
+        Run.objects.filter(pk=run.pk).update(updated=timezone.now() - timedelta(days=1), state=Run.State.FAILED)
+        until = time.monotonic() + 10
+        while time.monotonic() < until and not seen:
+            time.sleep(0.05)
+            seen.extend(Run.objects.filter(pk=run.pk, updated__gte=timezone.now() - timedelta(hours=1)))
+        assert tasks.give_up_orphans(timezone.now()) == 0
+        return "done"
+
+    tasks.follow(run, quiet)
+    assert [row.state for row in seen] == [Run.State.RUNNING]
+    run.refresh_from_db()
+    assert (run.state, run.line) == (Run.State.FINISHED, "done")
+    assert not list(Path(settings.DRCAPTCHA_RUNS).iterdir())

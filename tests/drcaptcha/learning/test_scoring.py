@@ -1,15 +1,17 @@
 import hashlib
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
 from PIL import Image
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split
-from drcaptcha.learning import promoting, registry, scoring
-from drcaptcha.learning.models import Ensemble
-from handwriting import metrics
+from drcaptcha.learning import promoting, registry, scoring, validation
+from drcaptcha.learning.models import Ensemble, Evaluation
+from handwriting import ensembles, metrics
 from handwriting.alphabet import BALANCED
 
 pytestmark = pytest.mark.training
@@ -90,6 +92,49 @@ def test_figures_are_kept_of_the_ensemble_and_of_each_member(ensemble: Ensemble)
         alone = network.evaluations.get()
         assert (alone.test_hash, alone.ensemble) == (judged.test_hash, None)
         assert judged.snapshots[str(network.pk)] == alone.snapshots[str(network.pk)] == network.snapshot_hash != ""
+
+
+def test_a_member_without_a_weight_is_judged_alone_too(unjudged: Ensemble, now: datetime) -> None:
+    first, second = unjudged.memberships.order_by("pk")
+    second.weight = 0
+    second.save()
+    judged = scoring.evaluate(unjudged, now=now)
+    scoring.evaluate(unjudged, now=now)
+    for member in (first, second):
+        assert member.network.evaluations.get().test_hash == judged.test_hash
+    second.network.onnx.storage.delete(second.network.onnx.name)
+    registry._load.cache_clear()
+    second.network.evaluations.all().delete()
+    assert scoring.evaluate(unjudged, now=now).accuracy == judged.accuracy, "it has no say, so its file is not needed"
+
+
+def test_a_temperature_is_found_with_every_class_counting_alike(
+    unjudged: Ensemble, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "FEWEST", 3)
+    judged = scoring.evaluate(unjudged, now=now)
+    common = validation.of(list(unjudged.networks.order_by("pk")))
+    shares = ensembles.even(common.labels, 47)
+    said = ensembles.combine(common.probabilities, np.array([0.5, 0.5]))
+    assert shares.min() < shares.max()
+    assert judged.temperature == ensembles.calibrate(said, common.labels, shares)
+
+
+@pytest.mark.usefixtures("drawn")
+def test_pictures_of_what_is_superseded_go_and_its_figures_stay(unjudged: Ensemble, now: datetime) -> None:
+    champion = scoring.evaluate(unjudged, now=now)
+    first = unjudged.memberships.first()
+    judged = []
+    for weight in (0.0, 0.1, 0.2):
+        first.weight = weight
+        first.save()
+        judged.append(scoring.evaluate(unjudged, now=now))
+    folder = Path(settings.MEDIA_ROOT) / "evaluations"
+    assert len(list(folder.iterdir())) == 2 * len(Evaluation.PICTURES)
+    for row, there in ((champion, True), (judged[0], False), (judged[1], False), (judged[2], True)):
+        row.refresh_from_db()
+        assert all(bool(getattr(row, name)) is there for name in Evaluation.PICTURES)
+        assert row.confusion
 
 
 @pytest.mark.usefixtures("drawn")

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.files.base import ContentFile
 
 from drcaptcha.errors import NotPossible
@@ -90,6 +92,19 @@ def test_a_network_without_a_snapshot_may_have_learned_all(unjudged: Ensemble) -
     assert len(validation.of(networks)) == 0
 
 
+def test_a_file_that_was_replaced_under_a_reader_is_read_again(
+    ensemble: Ensemble, add_glyphs: Callable[..., None]
+) -> None:
+    networks, stale, late = (list(ensemble.networks.order_by("pk")) for _ in range(3))
+    add_glyphs(200, seed=9)
+    validation.refresh(networks)
+    validation._read.cache_clear()
+    assert len(validation.of(stale)) == len(held_keys())
+    validation._store(late[0], validation._read(networks[0].validation.path))
+    assert late[0].validation.name == networks[0].validation.name, "what another process has stored stays"
+    assert len(list(Path(settings.MEDIA_ROOT).rglob("validation-*"))) == len(networks)
+
+
 def test_a_damaged_file_is_named(ensemble: Ensemble) -> None:
     network = ensemble.networks.first()
     network.validation.save("validation.npz", ContentFile(b"nonsense"))
@@ -106,22 +121,18 @@ def test_a_temperature_is_found_on_glyphs_that_were_held_out(
     assert judged.validation_size == len(held_keys())
 
 
-def test_classes_count_alike_for_a_network_that_learned_so(
+def test_classes_count_alike_for_the_temperature(
     unjudged: Ensemble, add_glyphs: Callable[..., None], now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(validation, "FEWEST", 3)
     add_glyphs(400, seed=5)
     Glyph.objects.filter(split=Split.TRAIN, label="A", pk__gt=Glyph.objects.order_by("pk")[200].pk).delete()
-    found = []
-    for balance in (0, 1):
-        Network.objects.update(history={"balance": balance})
-        found.append(scoring.evaluate(unjudged, now=now).temperature)
+    found = scoring.evaluate(unjudged, now=now).temperature
     common = validation.of(list(unjudged.networks.order_by("pk")))
-    pooled = ensembles.combine(common.probabilities, np.ones(2))
     alike = ensembles.even(common.labels, len(BALANCED))
     assert len(set(alike)) > 1
-    plain, even = (ensembles.calibrate(pooled, common.labels, shares) for shares in (None, alike))
-    assert found == pytest.approx([plain, even])
+    pooled = ensembles.combine(common.probabilities, np.ones(2))
+    assert found == pytest.approx(ensembles.calibrate(pooled, common.labels, alike))
 
 
 def test_weights_are_found_there_too(unjudged: Ensemble, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:

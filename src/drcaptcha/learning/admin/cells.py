@@ -11,11 +11,10 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from drcaptcha.administration.base import chip
+from drcaptcha.learning import registry
 from drcaptcha.learning.models import Evaluation
 from handwriting import metrics
-
-PICTURES = ("confusion_picture", "reliability_picture", "errors_picture", "growth_picture")
-"""The pictures of an evaluation that administrators may fetch."""
 
 RIVALS = 8
 """So many other ensembles are offered to compare with."""
@@ -119,9 +118,17 @@ def gallery(row: Model, names: tuple[str, ...], address: Any) -> SafeString:
 
 def pictures(judged: Evaluation | None) -> SafeString | str:
     """Show the pictures of an evaluation."""
-    if judged is None or not any(getattr(judged, name) for name in PICTURES):
+    if judged is None or not any(getattr(judged, name) for name in judged.PICTURES):
         return "–"
-    return gallery(judged, PICTURES, lambda name: reverse("admin:learning_evaluation_file", args=[judged.pk, name]))
+    return gallery(
+        judged, judged.PICTURES, lambda name: reverse("admin:learning_evaluation_file", args=[judged.pk, name])
+    )
+
+
+def serves(judged: Evaluation) -> SafeString:
+    """Tell that an evaluation serves, or that it can't, since a network is lost."""
+    lost = registry.lost(judged)
+    return chip(f"serves, but {', '.join(lost)} is lost", "bad") if lost else chip("serves", "good")
 
 
 def serve(file: Any, name: str, *, attached: bool = False) -> FileResponse:

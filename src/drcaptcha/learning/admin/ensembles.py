@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import IntegerField, OuterRef, Prefetch, QuerySet, Subquery, Value
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
@@ -16,7 +16,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from drcaptcha.administration.base import LogInline, Page, TabularInline, chip, link, once, progress
+from drcaptcha.administration.base import LogInline, Page, TabularInline, link, once, progress
 from drcaptcha.errors import BadRequest, DrCaptchaError
 from drcaptcha.learning import previewing, registry, tasks
 from drcaptcha.learning.admin import cells
@@ -129,7 +129,7 @@ class EnsembleAdmin(Page[Ensemble]):
     )
     readonly_fields = ("serving", "work", "preview", "judgement", "comparison", "classes_judged", "pictures")
     inlines = (MembershipInline, EvaluationInline)
-    actions = ("evaluate", "optimise", "compare")
+    actions = ("evaluate", "optimise", "score", "compare")
 
     class Media:
         js = (
@@ -160,10 +160,17 @@ class EnsembleAdmin(Page[Ensemble]):
         return JsonResponse(asdict(found))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ensemble]:
-        """Read the latest accuracy with each ensemble."""
+        """Read all evaluations with each ensemble, and which serves; sorted by accuracy, that of the latest counts."""
+        champion = registry.champion()
         latest = Evaluation.objects.filter(ensemble=OuterRef("pk")).order_by("-created", "-pk")
         accuracy = Subquery(latest.values("accuracy")[:1])
-        return super().get_queryset(request).annotate(accuracy=accuracy).prefetch_related("memberships__network")
+        evaluations = Evaluation.objects.defer("confusion", "said", "right")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(accuracy=accuracy, champion=Value((champion and champion.ensemble_id) or 0, IntegerField()))
+            .prefetch_related("memberships__network", Prefetch("evaluations", evaluations))
+        )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
         """Store the members, normalise their weights, and have the ensemble judged in the background."""
@@ -187,6 +194,15 @@ class EnsembleAdmin(Page[Ensemble]):
             run = tasks.queue_optimisation(ensemble)
             self.message_user(request, format_html("{} is being weighed: {}.", ensemble, link(run, run)), messages.INFO)
 
+    @admin.action(description="Score the glyphs without a label", permissions=["change"])
+    def score(self, request: HttpRequest, queryset: QuerySet[Ensemble]) -> None:
+        """Have the ensemble that serves score, in the background, the glyphs that it has not scored yet."""
+        holder = registry.promotions().filter(evaluation__ensemble__in=queryset).first()
+        if holder is None or holder.evaluation != registry.champion():
+            raise BadRequest("Only the ensemble that serves scores glyphs. Tick that one.")
+        run = tasks.queue_opinions(holder)
+        self.message_user(request, format_html("{} scores the glyphs: {}.", holder.name, link(run, run)), messages.INFO)
+
     @admin.action(description="Compare two", permissions=["view"])
     def compare(self, request: HttpRequest, queryset: QuerySet[Ensemble]) -> HttpResponse:  # noqa: ARG002
         """Lead to the comparison of the two ensembles that were ticked."""
@@ -202,22 +218,22 @@ class EnsembleAdmin(Page[Ensemble]):
 
     @admin.display(description="accuracy", ordering="accuracy")
     def accuracy_share(self, ensemble: Ensemble) -> str:
-        """Return what the latest evaluation found."""
-        return share(getattr(ensemble, "accuracy", None))
+        """Return what the latest evaluation of it as it is now found."""
+        judged = ensemble.evaluation
+        return share(judged.accuracy if judged else None)
 
     @admin.display(description="serves")
     def serving(self, ensemble: Ensemble) -> SafeString | str:
         """Tell whether it is the champion; if it is not, lead to where it can be made one."""
-        champion, judged = registry.champion(), ensemble.evaluation if ensemble.pk else None
-        if champion and champion.ensemble_id == ensemble.pk and champion == judged:
-            return chip("serves", "good")
+        judged = ensemble.evaluation if ensemble.pk else None
+        champion = registry.champion() if ensemble.pk and getattr(ensemble, "champion", 0) == ensemble.pk else None
+        if champion and champion == judged:
+            return cells.serves(champion)
+        before = format_html("{} as it was before. ", cells.serves(champion)) if champion else ""
         if judged is None:
-            return "not judged yet"
+            return before or "not judged yet"
         address = reverse("admin:learning_evaluation_promote", args=[judged.pk])
-        word = "serves as it was before" if champion and champion.ensemble_id == ensemble.pk else ""
-        return format_html(
-            '{} <a class="row-link" href="{}">Let it serve</a>', chip(word, "warm") if word else "", address
-        )
+        return format_html('{}<a class="row-link" href="{}">Let it serve</a>', before, address)
 
     @admin.display(description="members")
     def members(self, ensemble: Ensemble) -> str:

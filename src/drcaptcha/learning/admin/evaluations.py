@@ -6,7 +6,7 @@ import numpy as np
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import IntegerField, QuerySet, Value
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from drcaptcha.administration.base import Log, chip, link, once
+from drcaptcha.administration.base import Log, link, once
 from drcaptcha.errors import DrCaptchaError
 from drcaptcha.glyphs.admin import picture
 from drcaptcha.glyphs.models import Glyph, Split
@@ -71,7 +71,7 @@ class EvaluationAdmin(Log[Evaluation]):
         """Serve a picture of an evaluation to whoever may see evaluations."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if name not in cells.PICTURES:
+        if name not in Evaluation.PICTURES:
             raise Http404
         return cells.serve(getattr(get_object_or_404(Evaluation, pk=pk), name), f"{name}-{pk}")
 
@@ -134,7 +134,7 @@ class EvaluationAdmin(Log[Evaluation]):
     def serving(self, evaluation: Evaluation) -> SafeString | str:
         """Tell whether it serves, or lead to where it can be made to."""
         if evaluation == registry.champion():
-            return chip("serves", "good")
+            return cells.serves(evaluation)
         if evaluation.ensemble is None:
             return "–"
         address = reverse("admin:learning_evaluation_promote", args=[evaluation.pk])
@@ -208,8 +208,18 @@ class PromotionAdmin(Log[Promotion]):
     sortable_by = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Promotion]:
-        """Read each with its ensemble."""
-        return super().get_queryset(request).select_related("evaluation__ensemble", "previous")
+        """Read each with its ensemble, and with the promotion and the evaluation by which one serves."""
+        holder = registry.promotions().first()
+        number = IntegerField()
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("evaluation__ensemble", "previous")
+            .annotate(
+                holder=Value(holder.pk if holder else 0, number),
+                held=Value((holder.evaluation_id if holder else None) or 0, number),
+            )
+        )
 
     @admin.display(description="ensemble")
     def ensemble(self, promotion: Promotion) -> SafeString | str:
@@ -219,10 +229,12 @@ class PromotionAdmin(Log[Promotion]):
     @admin.display(description="now")
     def standing(self, promotion: Promotion) -> SafeString | str:
         """Tell whether it serves, or offer to go back to it."""
-        judged, holder = promotion.evaluation, registry.promotions().first()
-        if holder and holder.pk == promotion.pk:
-            return chip("serves", "good")
-        if judged is None or (holder and holder.evaluation_id == judged.pk):
+        judged = promotion.evaluation
+        if judged is None:
+            return "–"
+        if getattr(promotion, "holder", 0) == promotion.pk:
+            return cells.serves(judged)
+        if getattr(promotion, "held", 0) == judged.pk:
             return "–"
         query = {"reason": "rolled back"}
         address = reverse("admin:learning_evaluation_promote", args=[judged.pk], query=query)

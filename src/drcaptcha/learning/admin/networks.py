@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from drcaptcha.administration.base import Log, link, once
+from drcaptcha.administration.base import Log, link, once, refusing
 from drcaptcha.glyphs.admin import picture
 from drcaptcha.glyphs.models import Glyph
 from drcaptcha.learning import cards, snapshots
@@ -113,6 +113,7 @@ class NetworkAdmin(Log[Network]):
         network = get_object_or_404(Network, pk=pk)
         return cells.serve(getattr(network, name), f"{name}-{pk}", attached=name.endswith("onnx"))
 
+    @refusing
     def card_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Serve a zip of the network with its card."""
         if not self.has_view_permission(request):
@@ -122,6 +123,7 @@ class NetworkAdmin(Log[Network]):
         response.headers["Content-Disposition"] = f'attachment; filename="network-{pk}.zip"'
         return response
 
+    @refusing
     def snapshot_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the glyphs that the network learned or was validated on, each leading to its votes."""
         if not self.has_view_permission(request):

@@ -5,7 +5,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import (
@@ -81,6 +82,7 @@ class RunAdmin(Work[Run]):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Tell above the list when networks are trained without being asked."""
+        tasks.give_up_orphans(timezone.now())
         policy = retraining.Policy.current()
         shown = {"policy": policy, "new_labels": retraining.new_labels() if policy.labels else None}
         return super().changelist_view(request, shown | (extra_context or {}))
@@ -92,6 +94,16 @@ class RunAdmin(Work[Run]):
         plain = {"title": "Train networks", "show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, plain | (extra_context or {}))
 
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show one run as it is now."""
+        tasks.give_up_orphans(timezone.now())
+        return super().changeform_view(request, *args, **kwargs)
+
+    def progress_view(self, request: HttpRequest, pk: int) -> JsonResponse:
+        """Tell how far a run has come, or that its worker is gone."""
+        tasks.give_up_orphans(timezone.now())
+        return super().progress_view(request, pk)
+
     def get_form(self, request: HttpRequest, obj: Run | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
         """Ask what to train where a run is added."""
         return super().get_form(request, obj, change, **kwargs if change else {**kwargs, "form": TrainingForm})
@@ -102,9 +114,9 @@ class RunAdmin(Work[Run]):
 
     @admin.action(description="Start again what failed", permissions=["add"])
     def start_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
-        """Queue the trainings that failed anew. They go on from their last whole epoch."""
-        for run in queryset.filter(kind="training", state=Run.State.FAILED):
-            again = tasks.queue_training(run.options)
+        """Queue what failed anew. It goes on from where it was broken off."""
+        for run in queryset.filter(state=Run.State.FAILED).order_by("pk"):
+            again = tasks.queue_again(run)
             self.message_user(request, format_html("{} goes on as {}.", run, link(again, again)), messages.INFO)
 
     @admin.display(description="ensemble")

@@ -23,10 +23,10 @@ class EnsembleCommand(BaseCommand):
     def handle(self, *, id: int, as_json: bool, **options: Any) -> None:  # noqa: A002
         ensemble = find_ensemble(id)
         try:
-            self.act(ensemble, now=timezone.now(), **options)
+            judged = self.act(ensemble, now=timezone.now(), **options)
         except DrCaptchaError as fault:
             raise CommandError(fault.message) from fault
-        self.stdout.write(report(ensemble, as_json=as_json))
+        self.stdout.write(report(judged, as_json=as_json))
 
     def act(self, ensemble: Ensemble, *, now: datetime, **options: Any) -> Evaluation:
         """Do what the command is for."""
@@ -43,10 +43,11 @@ def find_ensemble(key: int) -> Ensemble:
 
 
 def judgement_of(ensemble: Ensemble) -> Evaluation:
-    """Return the latest evaluation of an ensemble; a CommandError says how to get one."""
-    if ensemble.evaluation is None:
-        raise CommandError(f"The ensemble {ensemble} was not judged yet. Run: evaluateensemble {ensemble.pk}")
-    return ensemble.evaluation
+    """Return the latest evaluation of an ensemble as it is now; a CommandError says how to get one."""
+    judged = ensemble.evaluation
+    if judged is None:
+        raise CommandError(f"The ensemble {ensemble} was not judged yet, as it is. Run: evaluateensemble {ensemble.pk}")
+    return judged
 
 
 def figures_of(judged: Evaluation) -> dict[str, object]:
@@ -69,9 +70,10 @@ def figures_of(judged: Evaluation) -> dict[str, object]:
     }
 
 
-def report(ensemble: Ensemble, *, as_json: bool) -> str:
-    """Return the figures of an evaluated ensemble: one JSON value, or lines for people."""
-    evaluation = ensemble.evaluations.latest("created", "pk")
+def report(evaluation: Evaluation, *, as_json: bool) -> str:
+    """Return the figures of an ensemble that was just evaluated: one JSON value, or lines for people."""
+    ensemble = evaluation.ensemble
+    assert ensemble is not None, "networks alone are not reported"  # noqa: S101
     members = list(ensemble.memberships.select_related("network").order_by("pk"))
     if as_json:
         networks = [

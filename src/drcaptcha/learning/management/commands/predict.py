@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--top", type=_positive, default=3, help="guesses for each picture (default: %(default)s)")
         by = parser.add_mutually_exclusive_group()
         by.add_argument("--ensemble", type=int, help="number of an ensemble, instead of the one that serves")
-        by.add_argument("--network", type=int, help="number of a network, whose probabilities are not calibrated")
+        by.add_argument("--network", type=int, help="number of a network, which then decides alone")
         parser.add_argument("--json", dest="as_json", action="store_true", help="print one JSON value")
 
     def handle(

@@ -16,7 +16,8 @@ class Command(BaseCommand):
     """``promoteensemble ID``, or ``promoteensemble --former``."""
 
     help = (
-        "Let an ensemble serve as it was last judged, or let the former one serve again; score the unlabelled glyphs."
+        "Let an ensemble serve as it was last judged, or let the former one serve again; score the unlabelled glyphs, "
+        "which scoreglyphs does again where it was interrupted."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,7 +37,7 @@ class Command(BaseCommand):
                 reason = reason or "chosen on the command line"
                 promotion = promoting.promote(judged, reason=reason, by="command line", now=now)
             assert promotion.evaluation is not None  # noqa: S101 - It was made a moment ago.
-            scored = opinions.score(promotion.evaluation, now=now)
+            scored = opinions.complete(now=now)
         except DrCaptchaError as fault:
             raise CommandError(fault.message) from fault
         ensemble = promotion.evaluation.ensemble_id

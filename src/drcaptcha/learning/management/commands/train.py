@@ -21,7 +21,7 @@ FIELDS = ("epochs", "minutes", "steps", "batch_size", "balance", "subset", "seed
 """Options that a plan takes as they are."""
 
 
-STOPPED = "Stopped before a network was finished. The same command goes on from the last whole epoch, if there was one."
+STOPPED = "Stopped. The same command goes on: from the last whole epoch, or with the evaluation of what was finished."
 
 
 class Command(BaseCommand):
@@ -77,7 +77,7 @@ class Command(BaseCommand):
                 f"Stopped: {finished} of {len(names)} networks were finished and kept. "
                 "The same command goes on with the others."
             )
-        self.stdout.write(report(ensemble, as_json=as_json))
+        self.stdout.write(report(ensemble.evaluations.latest("created", "pk"), as_json=as_json))
 
 
 class Bars:

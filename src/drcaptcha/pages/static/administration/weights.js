@@ -96,7 +96,7 @@ function take(rows, found) {
 function show(found) {
   const count = found.glyphs.toLocaleString("en");
   box.querySelector("[data-accuracy]").textContent = percent.format(found.accuracy);
-  box.querySelector("[data-note]").textContent = `of ${count} validation glyphs right`;
+  box.querySelector("[data-note]").textContent = `of ${count} validation glyphs right, each class counting alike`;
   box.querySelector("[data-status]").textContent =
     `Log-loss ${loss.format(found.log_loss)}; 95 % interval ${percent.format(found.low)} to ${percent.format(found.high)}.`;
 }
