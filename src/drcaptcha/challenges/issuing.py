@@ -11,7 +11,9 @@ from django.core.cache import cache
 from drcaptcha.challenges import tasks
 from drcaptcha.challenges.composing import compose
 from drcaptcha.challenges.models import Captcha
-from drcaptcha.challenges.tokens import Purpose, seal
+from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, seal
+from drcaptcha.errors import NotReady
+from drcaptcha.sites import counting
 from drcaptcha.sites.models import Site
 
 REFILL_PAUSE = 60
@@ -41,18 +43,26 @@ def lifetime() -> timedelta:
     return timedelta(seconds=settings.DRCAPTCHA_CHALLENGE_SECONDS)
 
 
-def issue(site: Site, *, now: datetime, rng: np.random.Generator) -> Challenge:
+def issue(site: Site, *, now: datetime, rng: np.random.Generator, context: Context = NOWHERE) -> Challenge:
     """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site``.
 
     A captcha is never with two visitors at once: it goes back to the pool only after its challenge has expired
     unanswered. So a picture that somebody has solved is worth one pass at most.
 
     Raises:
+        HostNotAllowed: the page that asks is on a host that the site has not listed.
+        QuotaReached: the site has had its challenges for today.
         NotReady: there are too few controls to compose one.
     """
-    captcha = _claim(now, rng) or _compose(now, rng)
+    site.check_host(context.host)
+    counting.take_from_quota(site, now)
+    try:
+        captcha = _claim(now, rng) or _compose(now, rng)
+    except NotReady:
+        counting.give_back(site, now)
+        raise
     return Challenge(
-        token=seal(Purpose.CHALLENGE, captcha.pk, site.pk, now),
+        token=seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context),
         picture=bytes(captcha.picture),
         media_type=captcha.media_type,
         width=captcha.width,
