@@ -20,6 +20,20 @@ class ChallengeRequest(Schema):
     sitekey: str | None = Field(
         None, max_length=64, pattern=r"^[\w-]*$", description="The site that asks; the service's own where absent."
     )
+    action: str = Field(
+        "",
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_/-]*$",
+        description="What the visitor is about to do, which the site's server is told when it redeems the response.",
+        examples=["login"],
+    )
+    cdata: str = Field(
+        "",
+        max_length=255,
+        pattern=r"^[A-Za-z0-9_-]*$",
+        description="What else the site's server shall be told then. It is stored nowhere.",
+        examples=["order-1234"],
+    )
 
 
 class ChallengeIssued(Schema):
@@ -32,7 +46,7 @@ class ChallengeIssued(Schema):
 
 
 class AnswerRequest(Schema):
-    challenge: str = Field(max_length=512, description="The token that came with the picture.", examples=[TOKEN])
+    challenge: str = Field(max_length=2048, description="The token that came with the picture.", examples=[TOKEN])
     answer: str = Field(
         max_length=100,
         description="What the visitor typed, from left to right; ? for a character that can't be read.",

@@ -11,9 +11,10 @@ from django.core.cache import cache
 from drcaptcha.challenges import tasks
 from drcaptcha.challenges.composing import compose
 from drcaptcha.challenges.models import Captcha
-from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, seal
+from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, seal, seal_dummy
 from drcaptcha.errors import NotReady
 from drcaptcha.sites import counting
+from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
 
 REFILL_PAUSE = 60
@@ -43,7 +44,7 @@ def lifetime() -> timedelta:
     return timedelta(seconds=settings.DRCAPTCHA_CHALLENGE_SECONDS)
 
 
-def issue(site: Site, *, now: datetime, rng: np.random.Generator, context: Context = NOWHERE) -> Challenge:
+def issue(site: Site | Dummy, *, now: datetime, rng: np.random.Generator, context: Context = NOWHERE) -> Challenge:
     """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site``.
 
     A captcha is never with two visitors at once: it goes back to the pool only after its challenge has expired
@@ -54,15 +55,26 @@ def issue(site: Site, *, now: datetime, rng: np.random.Generator, context: Conte
         QuotaReached: the site has had its challenges for today.
         NotReady: there are too few controls to compose one.
     """
+    if isinstance(site, Dummy):
+        # Whatever is typed does not count, so the picture is as good as new when it comes back to the pool.
+        return _handed_out(_draw(now, rng), seal_dummy(site, now))
     site.check_host(context.host)
     counting.take_from_quota(site, now)
     try:
-        captcha = _claim(now, rng) or _compose(now, rng)
+        captcha = _draw(now, rng)
     except NotReady:
         counting.give_back(site, now)
         raise
+    return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context))
+
+
+def _draw(now: datetime, rng: np.random.Generator) -> Captcha:
+    return _claim(now, rng) or _compose(now, rng)
+
+
+def _handed_out(captcha: Captcha, token: str) -> Challenge:
     return Challenge(
-        token=seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context),
+        token=token,
         picture=bytes(captcha.picture),
         media_type=captcha.media_type,
         width=captcha.width,

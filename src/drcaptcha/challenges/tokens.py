@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from drcaptcha.errors import ChallengeError, ChallengeExpired
+from drcaptcha.sites.dummies import Dummy
 
 _NUMBERS = struct.Struct(">QQ")
 
@@ -53,11 +54,21 @@ class Sealed(NamedTuple):
     at: datetime
     context: Context
 
+    @property
+    def dummy(self) -> Dummy | None:
+        """What the challenge's test key stands for, where it was issued for one and these are not refused."""
+        return next((one for one in Dummy.known() if not self.site and one.name == self.context.cdata), None)
+
 
 def seal(purpose: Purpose, row: int, site: int, now: datetime, context: Context = NOWHERE) -> str:
     """Return a token that names a row (a captcha or an attempt) and a site."""
     content = _NUMBERS.pack(row, site) + json.dumps(context).encode()
     return _keys(purpose, *_secrets()).encrypt_at_time(content, int(now.timestamp())).decode()
+
+
+def seal_dummy(dummy: Dummy, now: datetime) -> str:
+    """Return the token of a challenge for a test key: it names no row and no site."""
+    return seal(Purpose.CHALLENGE, 0, 0, now, Context(cdata=dummy.name))
 
 
 def unseal(purpose: Purpose, token: str, lifetime: timedelta, now: datetime) -> Sealed:

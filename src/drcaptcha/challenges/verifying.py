@@ -16,7 +16,8 @@ from drcaptcha.labelling import tasks, voting
 from drcaptcha.labelling.models import Decision, Role, Source
 from drcaptcha.labelling.sources import source_of
 from drcaptcha.labelling.voting import Ballot
-from drcaptcha.sites import counting
+from drcaptcha.sites import counting, dummies
+from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import ALPHABETS
 
@@ -40,6 +41,9 @@ def verify(token: str, answer: str, *, address: str, now: datetime, host: str = 
         ChallengeUsed: it was answered before, rightly or wrongly.
     """
     sealed = unseal(Purpose.CHALLENGE, token, lifetime(), now)
+    if sealed.dummy:
+        passed = sealed.dummy is not Dummy.FAILS
+        return Verdict(passed, dummies.RESPONSE if passed else None)
     site = Site.objects.filter(pk=sealed.site).first()
     captcha = Captcha.objects.filter(pk=sealed.row).first()
     if site is None:
