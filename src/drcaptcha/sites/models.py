@@ -108,7 +108,7 @@ class Secret(models.Model):
         """
         start = secret[: cls.START] if secret.isascii() and secret.isprintable() else ""
         holds = models.Q(ends=None) | models.Q(ends__gt=now)
-        candidates = list(cls.objects.filter(holds, start=start).select_related("site")) or [cls(digest="0" * 64)]
+        candidates = [*Secret.objects.filter(holds, start=start).select_related("site")] or [Secret(digest="0" * 64)]
         digest = _digest(secret)
         found = [one for one in candidates if constant_time_compare(one.digest, digest)]
         return found[0].site if found else None

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from drcaptcha.errors import NotPossible
@@ -24,7 +24,7 @@ class Registered(NamedTuple):
 
 @transaction.atomic
 def register(
-    name: str, hosts: Iterable[str], *, quota: int = 0, owner: AbstractBaseUser | None = None, now: datetime
+    name: str, hosts: Iterable[str], *, quota: int = 0, owner: User | None = None, now: datetime
 ) -> Registered:
     """Register a site.
 

@@ -1,15 +1,22 @@
 """Register a site."""
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from drcaptcha.errors import DrCaptchaError
 from drcaptcha.sites.registering import register
+
+
+def quota(value: str) -> int:
+    """Parse how many challenges a site may have a day."""
+    if not value.isdecimal() or int(value) >= 2**31:
+        raise ArgumentTypeError(f"{value!r} is not a number of challenges")
+    return int(value)
 
 
 class Command(BaseCommand):
@@ -26,14 +33,14 @@ class Command(BaseCommand):
             required=True,
             help="where its forms are, such as www.example.org; .example.org for all below it; can be given repeatedly",
         )
-        parser.add_argument("--quota", type=int, default=0, help="challenges a day; 0 for as many as are asked for")
+        parser.add_argument("--quota", type=quota, default=0, help="challenges a day; 0 for as many as are asked for")
         parser.add_argument("--owner", help="the name of the user who looks after it in the administration")
         parser.add_argument("--json", dest="as_json", action="store_true", help="print the keys as one JSON value")
 
     def handle(
         self, *, name: str, hosts: list[str], quota: int, owner: str | None, as_json: bool, **options: Any
     ) -> None:
-        user = get_user_model().objects.filter(username=owner).first() if owner else None
+        user = User.objects.filter(username=owner).first() if owner else None
         if owner and user is None:
             raise CommandError(f"There is no user {owner!r}.")
         try:
