@@ -1,14 +1,17 @@
 """Counting what happens on a site, day by day, in one statement each however many come at once."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 
 from drcaptcha.errors import QuotaReached
 from drcaptcha.sites.models import Site, Traffic
 
 COLUMNS = ("issued", "passed", "failed", "redeemed", "labels")
+
+DAYS = 30
+"""How far back the days of a site are told."""
 
 
 def count(site: int, now: datetime, **events: int) -> None:
@@ -32,6 +35,16 @@ def take_from_quota(site: Site, now: datetime) -> None:
 def give_back(site: Site, now: datetime) -> None:
     """Take a challenge that could not be issued off the count."""
     Traffic.objects.filter(site=site, day=_day(now), issued__gt=0).update(issued=F("issued") - 1)
+
+
+def issued_today(now: datetime) -> Subquery:
+    """Return how many challenges each of the sites of a query has had today, as a part of it; null for none."""
+    return Subquery(Traffic.objects.filter(site=OuterRef("pk"), day=_day(now)).values("issued")[:1])
+
+
+def days(site: Site, now: datetime) -> list[Traffic]:
+    """Return the last ``DAYS`` days of a site on which there was something to count, the latest first."""
+    return list(Traffic.objects.filter(site=site, day__gt=_day(now) - timedelta(days=DAYS)).order_by("-day"))
 
 
 def _add(site: int, now: datetime, events: dict[str, int], *, most: int = 0) -> int:

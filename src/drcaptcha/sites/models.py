@@ -78,6 +78,14 @@ class Site(models.Model):
             raise HostNotAllowed
 
 
+class SecretQuerySet(models.QuerySet["Secret"]):
+    """The selections of secrets that the flows speak of."""
+
+    def holding(self, now: datetime) -> Self:
+        """Select those that a server can prove itself with."""
+        return self.filter(models.Q(ends=None) | models.Q(ends__gt=now))
+
+
 class Secret(models.Model):
     """What a site's server proves itself with. Only its hash is kept: it is random enough to need no slow one."""
 
@@ -89,6 +97,8 @@ class Secret(models.Model):
     digest = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the whole.")
     created = models.DateTimeField()
     ends = models.DateTimeField(null=True, blank=True, help_text="Until when it holds, once there is a newer one.")
+
+    objects = SecretQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.start}…"
@@ -107,8 +117,8 @@ class Secret(models.Model):
         However much of it is right, the same is compared, in constant time.
         """
         start = secret[: cls.START] if secret.isascii() and secret.isprintable() else ""
-        holds = models.Q(ends=None) | models.Q(ends__gt=now)
-        candidates = [*Secret.objects.filter(holds, start=start).select_related("site")] or [Secret(digest="0" * 64)]
+        held = Secret.objects.holding(now).filter(start=start).select_related("site")
+        candidates = [*held] or [Secret(digest="0" * 64)]
         digest = _digest(secret)
         found = [one for one in candidates if constant_time_compare(one.digest, digest)]
         return found[0].site if found else None
