@@ -8,6 +8,6 @@ from drcaptcha.api.siteverify import DIALECTS, siteverify
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("drcaptcha.api.urls")),
-    *(path(address, siteverify, {"dialect": dialect}) for address, dialect in DIALECTS.items()),
+    *(path(at, siteverify, {"dialect": dialect}, dialect.url_name) for at, dialect in DIALECTS.items()),
     path("", include("drcaptcha.pages.urls")),
 ]

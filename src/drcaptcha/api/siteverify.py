@@ -42,6 +42,11 @@ class Dialect:
     pins_sitekey: bool = False
     retries: bool = False
 
+    @property
+    def url_name(self) -> str:
+        """The name by which its address is found."""
+        return self.name.lower()
+
     def redeem(self, fields: Fields) -> dict[str, Any]:
         """Return the body of the answer to a call with these fields."""
         missing = [f"missing-input-{name}" for name in ("secret", "response") if not fields.get(name)]

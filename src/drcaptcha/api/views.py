@@ -5,13 +5,14 @@ from http import HTTPStatus
 import numpy as np
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import NinjaAPI, Query, Router, Status
+from ninja import Query, Router, Status
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.types import DictStrAny
 
 from drcaptcha.api import schemas
 from drcaptcha.api.clients import address_of, host_of
+from drcaptcha.api.document import DocumentedAPI
 from drcaptcha.api.pictures import glyph_of
 from drcaptcha.challenges import issuing, verifying
 from drcaptcha.challenges.tokens import Context
@@ -30,11 +31,11 @@ class JsonParser(Parser):
         return super().parse_body(request)
 
 
-api = NinjaAPI(
+api = DocumentedAPI(
     parser=JsonParser(),
     title="DrCaptcha",
     version="1",
-    description="Challenges of handwritten characters, their answers, and predictions.",
+    description="Challenges of handwritten characters, their answers and redemption, and predictions.",
     docs_url=None,
 )
 v1 = Router(tags=["v1"])
