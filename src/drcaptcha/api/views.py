@@ -16,7 +16,7 @@ from drcaptcha.api.document import DocumentedAPI
 from drcaptcha.api.pictures import glyph_of
 from drcaptcha.challenges import issuing, verifying
 from drcaptcha.challenges.tokens import Context
-from drcaptcha.errors import ChallengeError, DrCaptchaError, HostNotAllowed, NotReady
+from drcaptcha.errors import ChallengeError, DrCaptchaError, HostNotAllowed, NotReady, QuotaReached
 from drcaptcha.learning import predicting
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
@@ -118,13 +118,13 @@ def predict(request: HttpRequest) -> dict[str, object]:
     }
 
 
-@old.get("/get-captcha", response={200: schemas.OldCaptcha, 503: schemas.OldMessage})
+@old.get("/get-captcha", response={200: schemas.OldCaptcha, 429: schemas.OldMessage, 503: schemas.OldMessage})
 def get_captcha(request: HttpRequest, response: HttpResponse) -> Status[dict[str, object]] | dict[str, object]:
     """Issue a challenge, as the original did."""
     response["Cache-Control"] = "no-store"
     try:
         challenge = issuing.issue(Site.of(None), now=timezone.now(), rng=np.random.default_rng())
-    except NotReady as error:
+    except (NotReady, QuotaReached) as error:
         return Status(error.status, {"message": error.message})
     return {"captcha": challenge.token, "image": challenge.data_url}
 

@@ -146,3 +146,15 @@ def test_it_counts_the_labels_that_a_site_has_earned(
     assert glyph.label == "M"
     assert Traffic.objects.get(site__name="Library").labels == 1
     assert Traffic.objects.get(site__name="Museum").labels == 0
+
+
+def test_the_services_own_pages_have_a_quota_too(client: Client) -> None:
+    site = Site.of(None)
+    site.quota = 1
+    site.save()
+    assert challenge(client, {})[0] == 200
+    old = client.get("/api/get-captcha")
+    assert (old.status_code, set(old.json())) == (429, {"message"})
+    page = client.get("/test-captcha")
+    assert page.status_code == 429
+    assert "has had its challenges for today" in page.content.decode()
