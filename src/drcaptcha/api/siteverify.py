@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostE
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
 
 from drcaptcha.challenges.redeeming import Outcome, Redemption, redeem
 
@@ -115,6 +116,7 @@ DIALECTS = {
 
 
 @csrf_exempt
+@sensitive_post_parameters("secret", "response")
 def siteverify(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     """Redeem a response. The secret is what the caller proves itself with; no cookie is looked at."""
     if request.method != "POST":

@@ -26,8 +26,6 @@ from drcaptcha.sites.registering import rotate
 class HostsField(forms.CharField):
     """Hosts, one a line."""
 
-    widget = UnfoldAdminTextareaWidget
-
     def prepare_value(self, value: Any) -> Any:
         """Write the list as lines."""
         return "\n".join(value) if isinstance(value, list) else value
@@ -44,7 +42,10 @@ class HostsField(forms.CharField):
 class SiteForm(forms.ModelForm[Site]):
     """A site as its owner describes it."""
 
-    hosts = HostsField(help_text=Site._meta.get_field("hosts").help_text)  # noqa: SLF001 -- Django documents it.
+    hosts = HostsField(
+        widget=UnfoldAdminTextareaWidget({"rows": 4}),
+        help_text=Site._meta.get_field("hosts").help_text,  # noqa: SLF001 -- Django documents it.
+    )
 
     class Meta:
         model = Site
@@ -71,21 +72,20 @@ class SiteAdmin(Page[Site]):
     list_display = ("name", "sitekey", "listed", "today", "owner", "created")
     list_select_related = ("owner",)
     search_fields = ("name", "sitekey")
-    fieldsets = (
-        (None, {"fields": ("name", "hosts", "quota", "owner")}),
-        ("Keys", {"fields": ("sitekey", "secrets")}),
-        ("The last 30 days", {"fields": ("traffic",)}),
-    )
-    add_fieldsets = ((None, {"fields": ("name", "hosts", "quota", "owner")}),)
     readonly_fields = ("sitekey", "secrets", "traffic")
 
     def get_fieldsets(self, request: HttpRequest, obj: Site | None = None) -> Any:
-        """Ask for what a new site needs, and show the rest once it is there."""
-        return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
+        """Ask for what a site needs, and show what comes of it once it is there.
+
+        Superusers alone say who owns a site and how many challenges it may have.
+        """
+        described = ("name", "hosts", *(("quota", "owner") if request.user.is_superuser else ("quota",) if obj else ()))
+        kept = (("Keys", ("sitekey", "secrets")), ("The last 30 days", ("traffic",))) if obj else ()
+        return [(title, {"fields": fields}) for title, fields in ((None, described), *kept)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> Any:  # noqa: ARG002
-        """Let superusers alone say who owns a site and how many challenges it may have."""
-        return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, "quota", "owner")
+        """Show owners the quota that they have been given."""
+        return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, "quota")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Site]:
         """Show superusers all sites, and others their own."""
