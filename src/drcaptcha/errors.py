@@ -38,6 +38,22 @@ class UnknownSite(DrCaptchaError):
     message = "No site has this site key."
 
 
+class HostNotAllowed(DrCaptchaError):
+    """The call comes from a page on a host that the site has not listed."""
+
+    code = "host-not-allowed"
+    status = HTTPStatus.FORBIDDEN
+    message = "This site does not list the host that the call comes from."
+
+
+class QuotaReached(DrCaptchaError):
+    """The site has had as many challenges today (UTC) as it may have."""
+
+    code = "quota-reached"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    message = "This site has had its challenges for today. Try again tomorrow."
+
+
 class ChallengeError(DrCaptchaError):
     """The challenge can't be judged."""
 

@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.http import HttpRequest
 
+from drcaptcha.sites import hosts
+
 
 def address_of(request: HttpRequest) -> str:
     """Return the address that the call comes from.
@@ -17,3 +19,9 @@ def address_of(request: HttpRequest) -> str:
         return peer
     chain = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     return str(chain[-hops]) if len(chain) >= hops else peer
+
+
+def host_of(request: HttpRequest) -> str:
+    """Return the host of the page from which a browser calls; empty where the call does not say."""
+    page = request.headers.get("Origin") or request.headers.get("Referer")
+    return hosts.host_of(page) if page else ""

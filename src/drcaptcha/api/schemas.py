@@ -20,6 +20,20 @@ class ChallengeRequest(Schema):
     sitekey: str | None = Field(
         None, max_length=64, pattern=r"^[\w-]*$", description="The site that asks; the service's own where absent."
     )
+    action: str = Field(
+        "",
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_/-]*$",
+        description="What the visitor is about to do, which the site's server is told when it redeems the response.",
+        examples=["login"],
+    )
+    cdata: str = Field(
+        "",
+        max_length=255,
+        pattern=r"^[A-Za-z0-9_-]*$",
+        description="What else the site's server shall be told then. It is stored nowhere.",
+        examples=["order-1234"],
+    )
 
 
 class ChallengeIssued(Schema):
@@ -32,7 +46,7 @@ class ChallengeIssued(Schema):
 
 
 class AnswerRequest(Schema):
-    challenge: str = Field(max_length=512, description="The token that came with the picture.", examples=[TOKEN])
+    challenge: str = Field(max_length=2048, description="The token that came with the picture.", examples=[TOKEN])
     answer: str = Field(
         max_length=100,
         description="What the visitor typed, from left to right; ? for a character that can't be read.",
@@ -84,3 +98,54 @@ class OldVerdict(Schema):
 
 class OldMessage(Schema):
     message: str = Field(description="What happened and what to do.")
+
+
+SECRET = "oL5b8HcRxJmD2-k3"  # noqa: S105 - An example, not a secret.
+
+
+class Siteverify(Schema):
+    secret: str = Field(description="The site's secret.", examples=[SECRET])
+    response: str = Field(description="What the visitor's pass has earned, as the page sent it.", examples=[TOKEN])
+    remoteip: str = Field("", description="The visitor's address. It is neither looked at nor kept.")
+
+
+class HcaptchaSiteverify(Siteverify):
+    sitekey: str = Field("", description="The site key that the response has to be of.")
+
+
+class TurnstileSiteverify(Siteverify):
+    idempotency_key: str = Field("", description="A UUID; with the same one the same is answered again.")
+
+
+class Redeemed(Schema):
+    success: bool = Field(description="Whether the visitor has passed; it is said once.", examples=[True])
+    challenge_ts: str = Field(
+        "", description="When the challenge was issued; after a pass.", examples=["2026-05-04T12:00:00Z"]
+    )
+    hostname: str = Field(
+        "",
+        description="The host of the page that showed it; empty where its browser did not say.",
+        examples=["www.example.org"],
+    )
+    error_codes: list[str] = Field(
+        [], alias="error-codes", description="Why not, where there was no pass.", examples=[[]]
+    )
+
+
+class RecaptchaRedeemed(Redeemed):
+    action: str = Field(
+        "", description="What the page said the visitor was about to do, if it did.", examples=["login"]
+    )
+
+
+class HcaptchaRedeemed(Redeemed):
+    credit: bool = Field(
+        default=True, description="Whether the answer has helped to label handwriting.", examples=[True]
+    )
+
+
+class TurnstileRedeemed(RecaptchaRedeemed):
+    challenge_ts: str = Field(
+        "", description="When the challenge was solved; after a pass.", examples=["2026-05-04T12:00:07.000Z"]
+    )
+    cdata: str = Field("", description="What else the page said.", examples=["order-1234"])

@@ -5,17 +5,20 @@ from http import HTTPStatus
 import numpy as np
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import NinjaAPI, Query, Router, Status
+from ninja import Query, Router, Status
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from ninja.types import DictStrAny
 
 from drcaptcha.api import schemas
-from drcaptcha.api.clients import address_of
+from drcaptcha.api.clients import address_of, host_of
+from drcaptcha.api.document import DocumentedAPI
 from drcaptcha.api.pictures import glyph_of
 from drcaptcha.challenges import issuing, verifying
-from drcaptcha.errors import ChallengeError, DrCaptchaError, NotReady
+from drcaptcha.challenges.tokens import Context
+from drcaptcha.errors import ChallengeError, DrCaptchaError, HostNotAllowed, NotReady, QuotaReached
 from drcaptcha.learning import predicting
+from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
 
 
@@ -28,11 +31,11 @@ class JsonParser(Parser):
         return super().parse_body(request)
 
 
-api = NinjaAPI(
+api = DocumentedAPI(
     parser=JsonParser(),
     title="DrCaptcha",
     version="1",
-    description="Challenges of handwritten characters, their answers, and predictions.",
+    description="Challenges of handwritten characters, their answers and redemption, and predictions.",
     docs_url=None,
 )
 v1 = Router(tags=["v1"])
@@ -59,12 +62,22 @@ PICTURE_BODY = {
 
 
 @v1.post(
-    "/challenges", response={200: schemas.ChallengeIssued, 400: schemas.Error, 404: schemas.Error, 503: schemas.Error}
+    "/challenges",
+    response={
+        200: schemas.ChallengeIssued,
+        400: schemas.Error,
+        403: schemas.Error,
+        404: schemas.Error,
+        429: schemas.Error,
+        503: schemas.Error,
+    },
 )
 def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None = None) -> dict[str, object]:
     """Issue a challenge: a picture of handwritten characters to type."""
-    site = Site.of(body.sitekey if body else None)
-    challenge = issuing.issue(site, now=timezone.now(), rng=np.random.default_rng())
+    wanted = body or schemas.ChallengeRequest(sitekey=None, action="", cdata="")
+    site = Dummy.by_sitekey(wanted.sitekey) or Site.of(wanted.sitekey)
+    context = Context(host_of(request), wanted.action, wanted.cdata)
+    challenge = issuing.issue(site, now=timezone.now(), rng=np.random.default_rng(), context=context)
     return {
         "challenge": challenge.token,
         "image": challenge.data_url,
@@ -73,10 +86,20 @@ def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None 
     }
 
 
-@v1.post("/answers", response={200: schemas.AnswerJudged, 400: schemas.Error, 409: schemas.Error, 410: schemas.Error})
+@v1.post(
+    "/answers",
+    response={
+        200: schemas.AnswerJudged,
+        400: schemas.Error,
+        403: schemas.Error,
+        409: schemas.Error,
+        410: schemas.Error,
+    },
+)
 def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying.Verdict:
     """Judge the one answer that a challenge gets."""
-    return verifying.verify(body.challenge, body.answer, address=address_of(request), now=timezone.now())
+    client = {"address": address_of(request), "host": host_of(request)}
+    return verifying.verify(body.challenge, body.answer, **client, now=timezone.now())
 
 
 @v1.post(
@@ -95,20 +118,26 @@ def predict(request: HttpRequest) -> dict[str, object]:
     }
 
 
-@old.get("/get-captcha", response={200: schemas.OldCaptcha, 503: schemas.OldMessage})
+@old.get("/get-captcha", response={200: schemas.OldCaptcha, 429: schemas.OldMessage, 503: schemas.OldMessage})
 def get_captcha(request: HttpRequest, response: HttpResponse) -> Status[dict[str, object]] | dict[str, object]:
     """Issue a challenge, as the original did."""
     response["Cache-Control"] = "no-store"
     try:
         challenge = issuing.issue(Site.of(None), now=timezone.now(), rng=np.random.default_rng())
-    except NotReady as error:
+    except (NotReady, QuotaReached) as error:
         return Status(error.status, {"message": error.message})
     return {"captcha": challenge.token, "image": challenge.data_url}
 
 
 @old.get(
     "/test-captcha",
-    response={200: schemas.OldVerdict, 400: schemas.OldMessage, 409: schemas.OldMessage, 410: schemas.OldMessage},
+    response={
+        200: schemas.OldVerdict,
+        400: schemas.OldMessage,
+        403: schemas.OldMessage,
+        409: schemas.OldMessage,
+        410: schemas.OldMessage,
+    },
 )
 def test_captcha(
     request: HttpRequest,
@@ -120,8 +149,9 @@ def test_captcha(
     if not query.captcha or not query.value:
         return Status(HTTPStatus.BAD_REQUEST, {"message": "Send both captcha and value."})
     try:
-        verdict = verifying.verify(query.captcha, query.value, address=address_of(request), now=timezone.now())
-    except ChallengeError as error:
+        client = {"address": address_of(request), "host": host_of(request)}
+        verdict = verifying.verify(query.captcha, query.value, **client, now=timezone.now())
+    except (ChallengeError, HostNotAllowed) as error:
         return Status(error.status, {"message": error.message})
     return {"test": verdict.passed}
 

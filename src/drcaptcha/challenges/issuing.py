@@ -11,7 +11,10 @@ from django.core.cache import cache
 from drcaptcha.challenges import tasks
 from drcaptcha.challenges.composing import compose
 from drcaptcha.challenges.models import Captcha
-from drcaptcha.challenges.tokens import Purpose, seal
+from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, seal, seal_dummy
+from drcaptcha.errors import NotReady
+from drcaptcha.sites import counting
+from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
 
 REFILL_PAUSE = 60
@@ -41,18 +44,37 @@ def lifetime() -> timedelta:
     return timedelta(seconds=settings.DRCAPTCHA_CHALLENGE_SECONDS)
 
 
-def issue(site: Site, *, now: datetime, rng: np.random.Generator) -> Challenge:
+def issue(site: Site | Dummy, *, now: datetime, rng: np.random.Generator, context: Context = NOWHERE) -> Challenge:
     """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site``.
 
     A captcha is never with two visitors at once: it goes back to the pool only after its challenge has expired
     unanswered. So a picture that somebody has solved is worth one pass at most.
 
     Raises:
+        HostNotAllowed: the page that asks is on a host that the site has not listed.
+        QuotaReached: the site has had its challenges for today.
         NotReady: there are too few controls to compose one.
     """
-    captcha = _claim(now, rng) or _compose(now, rng)
+    if isinstance(site, Dummy):
+        # Whatever is typed does not count, so the picture is as good as new when it comes back to the pool.
+        return _handed_out(_draw(now, rng), seal_dummy(site, now))
+    site.check_host(context.host)
+    counting.take_from_quota(site, now)
+    try:
+        captcha = _draw(now, rng)
+    except NotReady:
+        counting.give_back(site, now)
+        raise
+    return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context))
+
+
+def _draw(now: datetime, rng: np.random.Generator) -> Captcha:
+    return _claim(now, rng) or _compose(now, rng)
+
+
+def _handed_out(captcha: Captcha, token: str) -> Challenge:
     return Challenge(
-        token=seal(Purpose.CHALLENGE, captcha.pk, site.pk, now),
+        token=token,
         picture=bytes(captcha.picture),
         media_type=captcha.media_type,
         width=captcha.width,

@@ -109,6 +109,8 @@ class Attempt(models.Model):
     source = models.ForeignKey(Source, on_delete=models.PROTECT)
     passed = models.BooleanField()
     created = models.DateTimeField(db_index=True)
+    redeemed = models.DateTimeField(null=True, help_text="When the site redeemed the response that it earned.")
+    redemption = models.UUIDField(null=True, help_text="The key by which the site may ask for the outcome again.")
 
     def __str__(self) -> str:
         return "passed" if self.passed else "failed"

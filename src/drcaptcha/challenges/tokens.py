@@ -1,14 +1,16 @@
 """Sealed tokens: what a visitor carries and can neither read nor make.
 
-Fernet (https://github.com/fernet/spec) seals them: AES-CBC and HMAC-SHA256 over a random vector. The content is of one
-length, so the length of a token tells nothing.
+Fernet (https://github.com/fernet/spec) seals them: AES-CBC and HMAC-SHA256 over a random vector. Numbers are of one
+length, and what else there is was said by the page itself, so the length of a token tells nothing.
 """
 
 import base64
+import json
 import struct
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
+from typing import NamedTuple
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -16,8 +18,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from drcaptcha.errors import ChallengeError, ChallengeExpired
+from drcaptcha.sites.dummies import Dummy
 
-_CONTENT = struct.Struct(">QQ")
+_NUMBERS = struct.Struct(">QQ")
 
 
 class Purpose(Enum):
@@ -27,14 +30,49 @@ class Purpose(Enum):
     RESPONSE = b"drcaptcha response"
 
 
-def seal(purpose: Purpose, row: int, site: int, now: datetime) -> str:
+class Context(NamedTuple):
+    """Where a challenge is shown, and what the page said of it. It travels in the token and is stored nowhere.
+
+    ``issued`` are the seconds since 1970 at which the challenge was issued; in its response only.
+    """
+
+    host: str = ""
+    action: str = ""
+    cdata: str = ""
+    issued: int = 0
+
+
+NOWHERE = Context()
+"""The context of a caller who says nothing of it."""
+
+
+class Sealed(NamedTuple):
+    """What a token names: a row (a captcha or an attempt), a site, when it was sealed, and the context."""
+
+    row: int
+    site: int
+    at: datetime
+    context: Context
+
+    @property
+    def dummy(self) -> Dummy | None:
+        """What the challenge's test key stands for, where it was issued for one and these are not refused."""
+        return next((one for one in Dummy.known() if not self.site and one.name == self.context.cdata), None)
+
+
+def seal(purpose: Purpose, row: int, site: int, now: datetime, context: Context = NOWHERE) -> str:
     """Return a token that names a row (a captcha or an attempt) and a site."""
-    content = _CONTENT.pack(row, site)
+    content = _NUMBERS.pack(row, site) + json.dumps(context).encode()
     return _keys(purpose, *_secrets()).encrypt_at_time(content, int(now.timestamp())).decode()
 
 
-def unseal(purpose: Purpose, token: str, lifetime: timedelta, now: datetime) -> tuple[int, int]:
-    """Return the row and the site that a token names.
+def seal_dummy(dummy: Dummy, now: datetime) -> str:
+    """Return the token of a challenge for a test key: it names no row and no site."""
+    return seal(Purpose.CHALLENGE, 0, 0, now, Context(cdata=dummy.name))
+
+
+def unseal(purpose: Purpose, token: str, lifetime: timedelta, now: datetime) -> Sealed:
+    """Return what a token names.
 
     Raises:
         ChallengeError: the token was not made here, or for another purpose.
@@ -46,13 +84,14 @@ def unseal(purpose: Purpose, token: str, lifetime: timedelta, now: datetime) -> 
         if base64.urlsafe_b64encode(base64.urlsafe_b64decode(token)).decode() != token:
             raise ChallengeError
         content = keys.decrypt(token)
-        age = now.timestamp() - keys.extract_timestamp(token)
+        at = datetime.fromtimestamp(keys.extract_timestamp(token), UTC)
     except (InvalidToken, ValueError) as error:
         raise ChallengeError from error
-    if age > lifetime.total_seconds():
+    if now - at > lifetime:
         raise ChallengeExpired
-    row, site = _CONTENT.unpack(content)
-    return row, site
+    row, site = _NUMBERS.unpack_from(content)
+    said = content[_NUMBERS.size :]
+    return Sealed(row, site, at, Context(*json.loads(said)) if said else NOWHERE)
 
 
 def _secrets() -> tuple[str, ...]:

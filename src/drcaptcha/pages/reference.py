@@ -15,6 +15,7 @@ Schema = Mapping[str, Any]
 
 JSON = "application/json"
 FORM = "multipart/form-data"
+PLAIN_FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def _descendants(kind: type[DrCaptchaError]) -> Iterator[type[DrCaptchaError]]:
 def _endpoint(document: Schema, verb: str, path: str, operation: Schema, origin: str) -> Endpoint:
     bodies = operation.get("requestBody", {}).get("content", {})
     takes = [_field(document, each["name"], each["schema"], each) for each in operation.get("parameters", [])]
-    takes += _fields(document, bodies.get(JSON, {}).get("schema", {}))
+    body = bodies.get(JSON) or bodies.get(PLAIN_FORM) or {}
+    takes += _fields(document, body.get("schema", {}))
     responses = {HTTPStatus(int(status)): response for status, response in operation["responses"].items()}
     success = responses[HTTPStatus.OK]
     gives = _fields(document, success.get("content", {}).get(JSON, {}).get("schema", {}))
@@ -105,6 +107,10 @@ def _curl(verb: str, address: str, takes: list[Field], bodies: set[str]) -> str:
     if verb == "GET":
         query = urlencode({field.name: field.example for field in takes})
         return f"curl {shlex.quote(f'{address}?{query}')}" if query else f"curl {address}"
+    if PLAIN_FORM in bodies:
+        return f"curl {address}" + "".join(
+            f" \\\n  -d {field.name}={shlex.quote(str(field.example))}" for field in takes if field.required
+        )
     if FORM in bodies:
         return f"curl {address} -F image=@letter.png"
     body = json.dumps({field.name: field.example for field in takes if field.required}, ensure_ascii=False)

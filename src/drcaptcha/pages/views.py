@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from drcaptcha.api.clients import address_of
 from drcaptcha.api.views import api
 from drcaptcha.challenges import issuing, verifying
-from drcaptcha.errors import ChallengeError, NotReady
+from drcaptcha.errors import ChallengeError, NotReady, QuotaReached
 from drcaptcha.pages import reference
 from drcaptcha.pages.figures import Figures
 from drcaptcha.sites.models import Site
@@ -39,7 +39,7 @@ def test_captcha(request: HttpRequest) -> HttpResponse:
     context = {"outcome": outcome, "message": message}
     try:
         challenge = issuing.issue(Site.of(None), now=timezone.now(), rng=np.random.default_rng())
-    except NotReady as error:
+    except (NotReady, QuotaReached) as error:
         return render(request, "pages/test_captcha.html", context | {"message": error.message}, status=error.status)
     return render(request, "pages/test_captcha.html", context | {"challenge": challenge})
 

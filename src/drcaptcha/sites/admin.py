@@ -1,16 +1,156 @@
-"""Sites in the administration."""
+"""Sites in the administration: their keys and hosts, and what comes of their challenges.
 
+Who is no superuser sees and changes the sites that are his own, as far as his rights go.
+"""
+
+from typing import Any
+
+from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextareaWidget
 
-from drcaptcha.administration.base import Page
-from drcaptcha.sites.models import Site
+from drcaptcha.administration.base import Page, once
+from drcaptcha.sites import counting, hosts
+from drcaptcha.sites.models import Secret, Site
+from drcaptcha.sites.registering import rotate
+
+
+class HostsField(forms.CharField):
+    """Hosts, one a line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Write the list as lines."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        """Return the lines as they are compared."""
+        lines = str(value or "").replace(",", "\n").split()
+        try:
+            return hosts.clean_all(lines) if lines else []
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class SiteForm(forms.ModelForm[Site]):
+    """A site as its owner describes it."""
+
+    hosts = HostsField(
+        widget=UnfoldAdminTextareaWidget({"rows": 4}),
+        help_text=Site._meta.get_field("hosts").help_text,  # noqa: SLF001 -- Django documents it.
+    )
+
+    class Meta:
+        model = Site
+        fields = ("name", "hosts", "quota", "owner")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.name == Site.HOME:
+            self.fields["hosts"].required = False
+
+    def clean_name(self) -> str:
+        """Leave the name of the service's own site alone."""
+        name: str = self.cleaned_data["name"]
+        if (name == Site.HOME) != (self.instance.name == Site.HOME):
+            raise forms.ValidationError(f"“{Site.HOME}” is the service's own site, and keeps its name.")
+        return name
 
 
 @admin.register(Site)
 class SiteAdmin(Page[Site]):
     """The places that are protected, with the public key that each embeds."""
 
-    list_display = ("name", "sitekey", "created")
+    form = SiteForm
+    list_display = ("name", "sitekey", "listed", "today", "owner", "created")
+    list_select_related = ("owner",)
     search_fields = ("name", "sitekey")
-    fields = ("name", "sitekey", "created")
-    readonly_fields = ("sitekey", "created")
+    readonly_fields = ("sitekey", "secrets", "traffic")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Site | None = None) -> Any:
+        """Ask for what a site needs, and show what comes of it once it is there.
+
+        Superusers alone say who owns a site and how many challenges it may have.
+        """
+        described = ("name", "hosts", *(("quota", "owner") if request.user.is_superuser else ("quota",) if obj else ()))
+        kept = (("Keys", ("sitekey", "secrets")), ("The last 30 days", ("traffic",))) if obj else ()
+        return [(title, {"fields": fields}) for title, fields in ((None, described), *kept)]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> Any:  # noqa: ARG002
+        """Show owners the quota that they have been given."""
+        return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, "quota")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Site]:
+        """Show superusers all sites, and others their own."""
+        sites = super().get_queryset(request).annotate(issued=counting.issued_today(timezone.now()))
+        return sites if request.user.is_superuser else sites.filter(owner=request.user.pk)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address at which a secret is changed."""
+        view = self.admin_site.admin_view(self.rotate_view)
+        return [path("<int:pk>/rotate/", view, name="sites_site_rotate"), *super().get_urls()]
+
+    def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask whether a site is to have a new secret, and show it."""
+        site = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not self.has_change_permission(request, site):
+            raise PermissionDenied
+        if request.method != "POST":
+            shown = {"title": f"A new secret for {site}", "opts": self.opts, "site_row": site}
+            return render(request, "administration/rotate.html", {**self.admin_site.each_context(request), **shown})
+        at_once = request.POST.get("when") == "at-once"
+        secret = rotate(site, now=timezone.now(), at_once=at_once)
+        self.log_change(request, site, "Changed the secret" + (", the old one ended at once." if at_once else "."))
+        return self._tell(request, site, secret)
+
+    def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Store a site. Who registers one owns it, unless a superuser says otherwise."""
+        if not change and obj.owner is None:
+            obj.owner_id = request.user.pk
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: Site, post_url_continue: str | None = None) -> HttpResponse:  # noqa: ARG002
+        """Show the keys of a new site, its secret this once."""
+        return self._tell(request, obj, Secret.issue(obj, timezone.now()))
+
+    def _tell(self, request: HttpRequest, site: Site, secret: str) -> HttpResponse:
+        shown = {"title": f"The keys of {site}", "opts": self.opts, "site_row": site, "secret": secret}
+        context = {**self.admin_site.each_context(request), **shown}
+        return render(request, "administration/secret.html", context)  # Django lets none of these pages be stored.
+
+    @admin.display(description="hosts")
+    def listed(self, site: Site) -> str:
+        """Name the first hosts."""
+        more = len(site.hosts) - 2
+        return ", ".join(site.hosts[:2]) + (f" and {more} more" if more > 0 else "") or "–"
+
+    @admin.display(description="challenges today")
+    def today(self, site: Site) -> str:
+        """Return how many challenges were issued today, and how many may be."""
+        issued: int = getattr(site, "issued", None) or 0
+        return f"{issued:,} of {site.quota:,}" if site.quota else f"{issued:,}"
+
+    @admin.display(description="secrets")
+    @once
+    def secrets(self, site: Site) -> SafeString | str:
+        """List the secrets that hold, by their beginning, and lead to where there is a new one."""
+        held = Secret.objects.holding(timezone.now()).filter(site=site).order_by("-pk")
+        address = reverse("admin:sites_site_rotate", args=[site.pk])
+        return render_to_string("administration/secrets.html", {"secrets": held, "address": address})
+
+    @admin.display(description="")
+    @once
+    def traffic(self, site: Site) -> SafeString | str:
+        """Show by day what came of its challenges."""
+        days = counting.days(site, timezone.now())
+        if not days:
+            return "Nobody has asked for a challenge."
+        sums = {name: sum(getattr(day, name) for day in days) for name in counting.COLUMNS}
+        return render_to_string("administration/traffic.html", {"days": days, "sums": sums})

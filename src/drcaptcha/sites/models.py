@@ -1,11 +1,16 @@
-"""Sites: the places whose forms are protected."""
+"""Sites: the places whose forms are protected; their secrets, and what they have to do with us."""
 
+import hashlib
 import secrets
+from datetime import datetime
 from typing import Self
 
+from django.conf import settings
 from django.db import models
+from django.utils.crypto import constant_time_compare
 
-from drcaptcha.errors import UnknownSite
+from drcaptcha.errors import HostNotAllowed, UnknownSite
+from drcaptcha.sites.hosts import matches
 
 
 def new_sitekey() -> str:
@@ -18,6 +23,21 @@ class Site(models.Model):
 
     name = models.CharField(max_length=200, unique=True)
     sitekey = models.CharField(max_length=64, unique=True, default=new_sitekey, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Who looks after it, besides superusers.",
+    )
+    hosts: "models.JSONField[list[str]]" = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Where its challenges may be shown, one a line: www.example.org is that host alone, .example.org all "
+        "below it as well. localhost only where it is listed.",
+    )
+    quota = models.PositiveIntegerField(default=0, help_text="Challenges a day (UTC); 0 for as many as are asked for.")
     created = models.DateTimeField(auto_now_add=True)
 
     HOME = "This installation"
@@ -39,3 +59,89 @@ class Site(models.Model):
         if site is None:
             raise UnknownSite
         return site
+
+    def allows(self, host: str) -> bool:
+        """Return whether a page on this host may show its challenges.
+
+        A call that does not say from which host it comes is allowed: no browser makes one from another site's page,
+        and who writes programs could say what he likes. The service's own site is tied to no host.
+        """
+        return not host or self.name == self.HOME or any(matches(host, listed) for listed in self.hosts)
+
+    def check_host(self, host: str) -> None:
+        """Refuse a host that the site has not listed.
+
+        Raises:
+            HostNotAllowed: it is not listed.
+        """
+        if not self.allows(host):
+            raise HostNotAllowed
+
+
+class SecretQuerySet(models.QuerySet["Secret"]):
+    """The selections of secrets that the flows speak of."""
+
+    def holding(self, now: datetime) -> Self:
+        """Select those that a server can prove itself with."""
+        return self.filter(models.Q(ends=None) | models.Q(ends__gt=now))
+
+
+class Secret(models.Model):
+    """What a site's server proves itself with. Only its hash is kept: it is random enough to need no slow one."""
+
+    START = 8
+    """Characters at the beginning by which a secret is found and recognised; 40 more are known to its owner alone."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="secrets")
+    start = models.CharField(max_length=START, db_index=True, help_text="How it begins.")
+    digest = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the whole.")
+    created = models.DateTimeField()
+    ends = models.DateTimeField(null=True, blank=True, help_text="Until when it holds, once there is a newer one.")
+
+    objects = SecretQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.start}…"
+
+    @classmethod
+    def issue(cls, site: Site, now: datetime) -> str:
+        """Store a new secret of a site and return it, this once."""
+        secret = secrets.token_urlsafe(36)
+        cls.objects.create(site=site, start=secret[: cls.START], digest=_digest(secret), created=now)
+        return secret
+
+    @classmethod
+    def site_of(cls, secret: str, now: datetime) -> Site | None:
+        """Return the site that a secret is of, or None where it is of none (any more).
+
+        However much of it is right, the same is compared, in constant time.
+        """
+        start = secret[: cls.START] if secret.isascii() and secret.isprintable() else ""
+        held = Secret.objects.holding(now).filter(start=start).select_related("site")
+        candidates = [*held] or [Secret(digest="0" * 64)]
+        digest = _digest(secret)
+        found = [one for one in candidates if constant_time_compare(one.digest, digest)]
+        return found[0].site if found else None
+
+
+class Traffic(models.Model):
+    """What came of a site's challenges on one day (UTC)."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="traffic")
+    day = models.DateField()
+    issued = models.PositiveIntegerField(default=0, help_text="Challenges handed to visitors.")
+    passed = models.PositiveIntegerField(default=0, help_text="Answers that were right.")
+    failed = models.PositiveIntegerField(default=0, help_text="Answers that were wrong.")
+    redeemed = models.PositiveIntegerField(default=0, help_text="Responses that the site's server redeemed.")
+    labels = models.PositiveIntegerField(default=0, help_text="Glyphs that got their label by a visitor's vote.")
+
+    class Meta:
+        verbose_name_plural = "traffic"
+        constraints = [models.UniqueConstraint("site", "day", name="traffic_once_a_day")]
+
+    def __str__(self) -> str:
+        return f"{self.site} on {self.day}"
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()

@@ -89,7 +89,7 @@ def test_attempts_can_be_filtered_and_not_changed(
 
 
 def test_a_site_gets_its_key_when_it_is_added(owner: Client) -> None:
-    owner.post("/admin/sites/site/add/", {"name": "Herbarium"})
+    owner.post("/admin/sites/site/add/", {"name": "Herbarium", "hosts": "herbarium.example", "quota": "0"})
     page = owner.get("/admin/sites/site/")
     site = page.context["cl"].result_list.get(name="Herbarium")
     assert len(site.sitekey) == 24

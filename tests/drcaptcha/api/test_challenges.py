@@ -80,7 +80,7 @@ def test_a_second_answer_is_refused(client: Client, make_captcha: MakeCaptcha) -
         ({"challenge": "made-up"}, 400, "bad-request"),
         ({"answer": "x"}, 400, "bad-request"),
         ({"challenge": 7, "answer": ["x"]}, 400, "bad-request"),
-        ({"challenge": "x" * 600, "answer": "x"}, 400, "bad-request"),
+        ({"challenge": "x" * 2100, "answer": "x"}, 400, "bad-request"),
         ([], 400, "bad-request"),
         ("{", 400, "bad-request"),
     ],

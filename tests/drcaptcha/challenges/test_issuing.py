@@ -99,7 +99,7 @@ def test_issuing_costs_few_queries(
 ) -> None:
     fill(5, now, rng)
     site = Site.of(None)
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4):
         issue(site, now=now, rng=rng)
 
 

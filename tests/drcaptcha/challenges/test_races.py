@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
 from threading import Barrier
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -11,20 +13,23 @@ from django.utils import timezone
 
 from drcaptcha.challenges.issuing import issue
 from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.challenges.redeeming import Outcome, redeem
 from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
-from drcaptcha.errors import ChallengeUsed
+from drcaptcha.errors import ChallengeUsed, QuotaReached
 from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling.models import Miss, Source, Vote
-from drcaptcha.sites.models import Site
+from drcaptcha.sites.models import Site, Traffic
+from drcaptcha.sites.registering import register
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CROWD = 12
+SERVERS = 50
 
 
-def at_once(action: Callable[[int], object]) -> list[object]:
+def at_once(action: Callable[[int], object], crowd: int = CROWD) -> list[object]:
     """Run ``action`` in as many threads as the crowd has heads, all starting together."""
-    gate = Barrier(CROWD)
+    gate = Barrier(crowd)
 
     def run(visitor: int) -> object:
         gate.wait()
@@ -33,8 +38,8 @@ def at_once(action: Callable[[int], object]) -> list[object]:
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(CROWD) as pool:
-        return list(pool.map(run, range(CROWD)))
+    with ThreadPoolExecutor(crowd) as pool:
+        return list(pool.map(run, range(crowd)))
 
 
 def test_of_many_answers_to_one_challenge_one_is_judged(make_captcha: Callable[..., Captcha]) -> None:
@@ -91,3 +96,44 @@ def test_no_two_visitors_get_one_captcha(make_captcha: Callable[..., Captcha]) -
     site = Site.of(None)
     tokens = at_once(lambda visitor: issue(site, now=now, rng=np.random.default_rng(visitor)).picture)
     assert len(set(tokens)) == CROWD
+
+
+def test_of_fifty_servers_that_redeem_one_response_one_hears_yes(make_captcha: Callable[..., Captcha]) -> None:
+    now = timezone.now()
+    site, secret = register("library", ["library.example"], now=now)
+    token = seal(Purpose.CHALLENGE, make_captcha().pk, site.pk, now)
+    response = verify(token, "eaATOM", address="192.0.2.1", now=now).response or ""
+
+    outcomes = at_once(lambda _: redeem(secret, response, now=now).outcome, SERVERS)
+    assert outcomes.count(Outcome.PASSED) == 1
+    assert outcomes.count(Outcome.USED) == SERVERS - 1
+    assert Traffic.objects.get(site=site).redeemed == 1
+
+
+def test_a_server_that_tries_again_by_one_key_always_hears_yes(make_captcha: Callable[..., Captcha]) -> None:
+    now, key = timezone.now(), uuid4()
+    site, secret = register("library", ["library.example"], now=now)
+    token = seal(Purpose.CHALLENGE, make_captcha().pk, site.pk, now)
+    response = verify(token, "eaATOM", address="192.0.2.1", now=now).response or ""
+
+    redemptions = at_once(lambda _: redeem(secret, response, now=now, key=key), SERVERS)
+    assert len(set(map(repr, redemptions))) == 1
+    assert redeem(secret, response, now=now, key=key).outcome is Outcome.PASSED
+    assert redeem(secret, response, now=now, key=uuid4()).outcome is Outcome.USED
+    assert Traffic.objects.get(site=site).redeemed == 1
+
+
+def test_a_quota_holds_however_many_ask_at_once(make_captcha: Callable[..., Captcha]) -> None:
+    now = timezone.now()
+    site, _ = register("library", ["library.example"], quota=5, now=now)
+    for _ in range(CROWD):
+        make_captcha(available=now)
+
+    def ask(visitor: int) -> bool:
+        try:
+            return bool(issue(site, now=now, rng=np.random.default_rng(visitor)))
+        except QuotaReached:
+            return False
+
+    assert sum(at_once(ask)) == 5
+    assert Traffic.objects.get(site=site, day=now.astimezone(UTC).date()).issued == 5

@@ -5,14 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from drcaptcha.challenges.tokens import Purpose, seal, unseal
+from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, Sealed, seal, unseal
 from drcaptcha.errors import ChallengeError, ChallengeExpired
 
 MINUTE = timedelta(minutes=1)
 
 
 def test_it_opens_what_it_sealed(now: datetime) -> None:
-    assert unseal(Purpose.CHALLENGE, seal(Purpose.CHALLENGE, 12, 3, now), MINUTE, now) == (12, 3)
+    assert unseal(Purpose.CHALLENGE, seal(Purpose.CHALLENGE, 12, 3, now), MINUTE, now) == Sealed(12, 3, now, NOWHERE)
+
+
+def test_the_context_travels_along(now: datetime) -> None:
+    context = Context("www.example.org", "login", "x" * 255, 1_777_000_000)
+    token = seal(Purpose.CHALLENGE, 12, 3, now, context)
+    assert unseal(Purpose.CHALLENGE, token, MINUTE, now).context == context
+    assert len(token) < 2048
 
 
 def test_a_token_serves_one_purpose(now: datetime) -> None:
@@ -34,7 +41,7 @@ def test_its_length_tells_nothing(now: datetime) -> None:
 def test_a_retired_key_still_opens(now: datetime, settings: Settings) -> None:
     token = seal(Purpose.CHALLENGE, 12, 3, now)
     settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another key"
-    assert unseal(Purpose.CHALLENGE, token, MINUTE, now) == (12, 3)
+    assert unseal(Purpose.CHALLENGE, token, MINUTE, now)[:2] == (12, 3)
 
 
 @given(position=st.integers(0, 10**6), bit=st.integers(0, 5))

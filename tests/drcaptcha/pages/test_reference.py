@@ -47,6 +47,20 @@ def test_the_lines_to_copy_name_this_server(endpoints: dict[str, Endpoint]) -> N
     assert '-d \'{"challenge": ' in endpoints["/api/v1/answers"].curl
 
 
+def test_the_calls_for_sites_servers_are_forms(endpoints: dict[str, Endpoint]) -> None:
+    call = endpoints["/hcaptcha/siteverify"]
+    assert [(field.name, field.required) for field in call.takes] == [
+        ("secret", True),
+        ("response", True),
+        ("remoteip", False),
+        ("sitekey", False),
+    ]
+    assert call.curl.startswith(f"curl {ORIGIN}/hcaptcha/siteverify \\\n  -d secret=")
+    assert [field.name for field in call.gives if field.required] == ["success"]
+    assert '"error-codes": []' in call.answer
+    assert "405 Method Not Allowed" in call.failures
+
+
 def test_every_code_is_listed_once_and_none_of_the_inside() -> None:
     codes = [error.code for error in reference.error_codes()]
     assert len(codes) == len(set(codes))

@@ -107,11 +107,11 @@ class CaptchaAdmin(FoundByNumber, Log[Captcha]):
 class AttemptAdmin(Log[Attempt]):
     """The judged answers."""
 
-    list_display = ("verdict", "of_captcha", "site", "source", "created")
+    list_display = ("verdict", "of_captcha", "site", "source", "created", "redeemed")
     list_filter = ("passed", "site")
     list_select_related = ("site", "source")
     sortable_by = ()
-    fields = ("verdict", "of_captcha", "site", "source", "created")
+    fields = ("verdict", "of_captcha", "site", "source", "created", "redeemed")
 
     @admin.display(description="verdict")
     def verdict(self, attempt: Attempt) -> SafeString:

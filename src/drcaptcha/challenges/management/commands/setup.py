@@ -17,6 +17,7 @@ from drcaptcha.challenges.models import Captcha, Simulation
 from drcaptcha.glyphs.models import DataSet, Glyph
 from drcaptcha.learning import retraining, tasks
 from drcaptcha.learning.models import Ensemble, Run
+from drcaptcha.sites import owners
 from handwriting.formats import starter
 
 STARTER = "starter"
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         for kind in (Run, Simulation):
             tasks.give_up_orphans(timezone.now(), kind)
         retraining.keep_watch()
+        owners.ensure_group()
         self._make_administrator()
         port = os.environ.get("PORT", "8000")
         self.stdout.write(
