@@ -147,7 +147,7 @@ def _fill(copy: sqlite3.Connection, probes: Sequence[int], controls: Sequence[in
         for start in range(0, len(keys), BATCH):
             _take(copy, Glyph.objects.filter(pk__in=keys[start : start + BATCH]), **changes)
     for start in range(0, len(probes), BATCH):
-        _take(copy, Prior.objects.filter(glyph__in=probes[start : start + BATCH]))
+        _take(copy, Prior.objects.filter(glyph__in=probes[start : start + BATCH]), evaluation_id=None)
     if with_test:
         _take(copy, Glyph.objects.filter(split=Split.TEST))
 
