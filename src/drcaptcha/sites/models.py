@@ -63,8 +63,8 @@ class Site(models.Model):
     def allows(self, host: str) -> bool:
         """Return whether a page on this host may show its challenges.
 
-        A call that does not say from which host it comes is allowed: no browser makes one from another site's page,
-        and who writes programs could say what he likes. The service's own site is tied to no host.
+        A call that does not say from which host it comes is allowed: browsers always name the page that posts to
+        another site, and programs could name any. The service's own site is tied to no host.
         """
         return not host or self.name == self.HOME or any(matches(host, listed) for listed in self.hosts)
 
