@@ -100,7 +100,7 @@ class OldMessage(Schema):
     message: str = Field(description="What happened and what to do.")
 
 
-SECRET = "oL5b8HcRxJmD2-k3"  # noqa: S105 - An example, not a secret.
+SECRET = "oL5b8HcRxJmD2k3e"  # noqa: S105 - An example, not a secret.
 
 
 class Siteverify(Schema):

@@ -1,21 +1,20 @@
 """Sites: the places whose forms are protected; their secrets, and what they have to do with us."""
 
 import hashlib
-import secrets
 from datetime import datetime
 from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.utils.crypto import constant_time_compare
+from django.utils.crypto import constant_time_compare, get_random_string
 
 from drcaptcha.errors import HostNotAllowed, UnknownSite
 from drcaptcha.sites.hosts import matches
 
 
 def new_sitekey() -> str:
-    """Return a fresh public key for a site."""
-    return secrets.token_urlsafe(18)
+    """Return a fresh public key for a site: letters and digits, so that no command takes it for an option."""
+    return get_random_string(24)
 
 
 class Site(models.Model):
@@ -63,8 +62,8 @@ class Site(models.Model):
     def allows(self, host: str) -> bool:
         """Return whether a page on this host may show its challenges.
 
-        A call that does not say from which host it comes is allowed: no browser makes one from another site's page,
-        and who writes programs could say what he likes. The service's own site is tied to no host.
+        A call that does not say from which host it comes is allowed: browsers always name the page that posts to
+        another site, and programs could name any. The service's own site is tied to no host.
         """
         return not host or self.name == self.HOME or any(matches(host, listed) for listed in self.hosts)
 
@@ -90,7 +89,10 @@ class Secret(models.Model):
     """What a site's server proves itself with. Only its hash is kept: it is random enough to need no slow one."""
 
     START = 8
-    """Characters at the beginning by which a secret is found and recognised; 40 more are known to its owner alone."""
+    """Characters at the beginning by which a secret is found and recognised."""
+
+    LENGTH = 48
+    """Characters in all, letters and digits. Those after the beginning are known to its owner alone."""
 
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="secrets")
     start = models.CharField(max_length=START, db_index=True, help_text="How it begins.")
@@ -106,7 +108,7 @@ class Secret(models.Model):
     @classmethod
     def issue(cls, site: Site, now: datetime) -> str:
         """Store a new secret of a site and return it, this once."""
-        secret = secrets.token_urlsafe(36)
+        secret = get_random_string(cls.LENGTH)
         cls.objects.create(site=site, start=secret[: cls.START], digest=_digest(secret), created=now)
         return secret
 

@@ -28,6 +28,7 @@ def test_it_prints_the_keys_as_json() -> None:
     hosts = ("--host", "www.library.example", "--host", ".books.example")
     keys = json.loads(run("createsite", "Library", *hosts, "--json"))
     assert set(keys) == {"sitekey", "secret"}
+    assert all(key.isalnum() and key.isascii() for key in keys.values())
     site = Site.of(keys["sitekey"])
     assert (site.name, site.hosts, site.quota, site.owner) == (
         "Library",
