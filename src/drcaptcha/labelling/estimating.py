@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ FEW = 500
 FEWEST_VOTES = 500
 """From fewer votes nothing is estimated: the first belief says more."""
 
-GATHERED = 32_768
+GATHERED = 131_072
 """Pages (4 KiB) that SQLite gathers in its log, when all labels are written, before it moves them into the database."""
 
 GROWTH = 1.5
@@ -220,18 +220,27 @@ def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lam
         first, last = np.searchsorted(votes.glyph, [some.key[0], some.key[-1] + 1])
         return weigh_votes(some, votes[first:last], reading)
 
-    done, cores = 0, min(os.cpu_count() or 1, MOST_CORES)
-    starts = range(0, len(known), BATCH)
-    with ThreadPoolExecutor(cores) as pool:
-        for first in range(0, len(starts), cores):  # No more at a time, so that memory stays bounded.
-            for weighed in pool.map(weighed_from, starts[first : first + cores]):
-                moves = changed(weighed)
-                _note_drift(weighed, np.flatnonzero(drifted(weighed) & ~moves))
-                moved += _move(weighed, np.flatnonzero(moves), past.ends, now)
-                done += len(weighed.known)
-                progress(done / len(known))
+    done = 0
+    for weighed in _ahead(weighed_from, range(0, len(known), BATCH)):
+        moves = changed(weighed)
+        _note_drift(weighed, np.flatnonzero(drifted(weighed) & ~moves))
+        moved += _move(weighed, np.flatnonzero(moves), past.ends, now)
+        done += len(weighed.known)
+        progress(done / len(known))
     late = _late(past.ends, moved)
     return len(moved) + sum(decide(late[start : start + FEW], now) for start in range(0, len(late), FEW))
+
+
+def _ahead(weigh: Callable[[int], Weighed], starts: Sequence[int]) -> Iterator[Weighed]:
+    """Weigh on all cores while what came before is written; no further ahead, so that memory stays bounded."""
+    cores = min(os.cpu_count() or 1, MOST_CORES)
+    with ThreadPoolExecutor(cores) as pool:
+        pending = deque(pool.submit(weigh, start) for start in starts[: cores + 1])
+        for start in starts[cores + 1 :]:
+            yield pending.popleft().result()
+            pending.append(pool.submit(weigh, start))
+        while pending:
+            yield pending.popleft().result()
 
 
 def _gather_writes() -> None:
