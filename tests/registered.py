@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-ORIGIN = "https://www.library.example"
+ORIGIN = "https://www.museum.example"
 
 
 class Keys(NamedTuple):

@@ -5,6 +5,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -41,8 +42,8 @@ FEW = 500
 FEWEST_VOTES = 500
 """From fewer votes nothing is estimated: the first belief says more."""
 
-GATHERED = 131_072
-"""Pages (4 KiB) that SQLite gathers in its log, when all labels are written, before it moves them into the database."""
+GATHERING = {"wal_autocheckpoint": 131_072, "cache_size": -131_072}
+"""How SQLite writes all labels: pages (4 KiB) that its log may hold before they are moved, KiB kept in memory."""
 
 GROWTH = 1.5
 """By what factor the log has to grow before it is worth an estimate again."""
@@ -213,7 +214,6 @@ def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lam
     _, reading = current_reading()
     votes, known = trusted_anew(past.votes), before_votes(past.facts, reading)
     moved: list[int] = []
-    _gather_writes()
 
     def weighed_from(start: int) -> Weighed:
         some = known[start : start + BATCH]
@@ -221,12 +221,13 @@ def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lam
         return weigh_votes(some, votes[first:last], reading)
 
     done = 0
-    for weighed in _ahead(weighed_from, range(0, len(known), BATCH)):
-        moves = changed(weighed)
-        _note_drift(weighed, np.flatnonzero(drifted(weighed) & ~moves))
-        moved += _move(weighed, np.flatnonzero(moves), past.ends, now)
-        done += len(weighed.known)
-        progress(done / len(known))
+    with _gathered_writes():
+        for weighed in _ahead(weighed_from, range(0, len(known), BATCH)):
+            moves = changed(weighed)
+            _note_drift(weighed, np.flatnonzero(drifted(weighed) & ~moves))
+            moved += _move(weighed, np.flatnonzero(moves), past.ends, now)
+            done += len(weighed.known)
+            progress(done / len(known))
     late = _late(past.ends, moved)
     return len(moved) + sum(decide(late[start : start + FEW], now) for start in range(0, len(late), FEW))
 
@@ -243,13 +244,22 @@ def _ahead(weigh: Callable[[int], Weighed], starts: Sequence[int]) -> Iterator[W
             yield pending.popleft().result()
 
 
-def _gather_writes() -> None:
-    """Let SQLite gather what is written on this connection, in place of moving the same pages over and over again."""
+@contextmanager
+def _gathered_writes() -> Iterator[None]:
+    """Let SQLite gather what is written in the block, in place of moving the same pages over and over again."""
     connection = connections[Glyph.objects.db]
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA wal_autocheckpoint={GATHERED}")
-            cursor.execute("PRAGMA cache_size=-131072")
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        before = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in GATHERING}
+        for name, value in GATHERING.items():
+            cursor.execute(f"PRAGMA {name}={value}")
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                cursor.execute(f"PRAGMA {name}={value}")
 
 
 def _note_drift(weighed: Weighed, rows: Ints) -> None:

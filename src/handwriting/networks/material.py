@@ -74,12 +74,12 @@ class Material:
         """Return the same where the network calculates."""
         return Material(*(None if part is None else part.to(device) for part in self._parts))
 
-    def loss(self, logits: Tensor, smoothing: float) -> Tensor:
+    def loss(self, logits: Tensor) -> Tensor:
         """Return the mean cross-entropy of ``logits`` ``(n, classes)``, each glyph counting by its weight."""
         wanted = self.labels if self.targets is None else self.targets
         if self.weights is None:
-            return nn.functional.cross_entropy(logits, wanted, label_smoothing=smoothing)
-        each = nn.functional.cross_entropy(logits, wanted, label_smoothing=smoothing, reduction="none")
+            return nn.functional.cross_entropy(logits, wanted)
+        each = nn.functional.cross_entropy(logits, wanted, reduction="none")
         return (each * self.weights).mean()
 
     def log_prior(self, classes: int) -> Tensor:

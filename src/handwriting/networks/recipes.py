@@ -49,7 +49,6 @@ class Recipe:
     learning_rate: float
     muon: float = 0.0
     weight_decay: float = 0.0
-    label_smoothing: float = 0.0
     one_cycle: bool = False
     augmented: bool = False
     balance: float = 0.0

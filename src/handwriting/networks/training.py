@@ -213,7 +213,7 @@ class _Run:
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             logits = self.network(images)
-        loss = batch.loss(logits.float() + self.prior, self.recipe.label_smoothing)
+        loss = batch.loss(logits.float() + self.prior)
         self.network.zero_grad()
         loss.backward()
         for optimizer in self.optimizers:

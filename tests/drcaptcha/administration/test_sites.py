@@ -13,7 +13,7 @@ from drcaptcha.sites.models import Secret, Site, Traffic
 from drcaptcha.sites.registering import register
 
 SITES = "/admin/sites/site/"
-LIBRARY = {"name": "Library", "hosts": "www.library.example\n.books.example", "quota": "0", "owner": ""}
+LIBRARY = {"name": "Library", "hosts": "www.museum.example\n.books.example", "quota": "0", "owner": ""}
 
 pytestmark = pytest.mark.django_db
 
@@ -38,9 +38,7 @@ def curator() -> Client:
 
 @pytest.fixture
 def library(librarian: Client) -> Site:
-    return register(
-        "Library", ["www.library.example"], owner=User.objects.get(username="lena"), now=timezone.now()
-    ).site
+    return register("Library", ["www.museum.example"], owner=User.objects.get(username="lena"), now=timezone.now()).site
 
 
 def secret_in(page: str) -> str:
@@ -61,7 +59,7 @@ def test_an_owner_registers_a_site_and_is_shown_its_secret_once(librarian: Clien
     answer = librarian.post(f"{SITES}add/", LIBRARY)
     site = Site.objects.get(name="Library")
     assert (site.hosts, site.owner.username if site.owner else "") == (
-        ["www.library.example", ".books.example"],
+        ["www.museum.example", ".books.example"],
         "lena",
     )
     page = answer.content.decode()

@@ -28,7 +28,7 @@ def create_site(db: None, capsys: pytest.CaptureFixture[str]) -> Create:
 
 @pytest.fixture
 def library(create_site: Create) -> Keys:
-    return create_site("Library", "www.library.example")
+    return create_site("Library", "www.museum.example")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def pass_on(client: Client, make_captcha: Callable[..., Captcha]) -> PassOn:
 def passed_at(make_captcha: Callable[..., Captcha]) -> PassOn:
     """Return the response that a visitor has earned at another time, on any host."""
 
-    def pass_then(keys: Keys, at: datetime, host: str = "www.library.example") -> str:
+    def pass_then(keys: Keys, at: datetime, host: str = "www.museum.example") -> str:
         site = Site.of(keys.sitekey)
         token = seal(Purpose.CHALLENGE, make_captcha().pk, site.pk, at, Context(host))
         return verify(token, "eaATOM", address="192.0.2.1", now=at).response or ""

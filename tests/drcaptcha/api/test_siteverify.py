@@ -45,7 +45,7 @@ def test_recaptcha_says_when_and_where(client: Client, library: Keys, pass_on: P
     before = timezone.now() - timedelta(seconds=1)
     outcome = ask(client, RECAPTCHA, secret=library.secret, response=pass_on(library), remoteip="198.51.100.7")
     stamp = str(outcome.pop("challenge_ts"))
-    assert outcome == {"success": True, "hostname": "www.library.example"}
+    assert outcome == {"success": True, "hostname": "www.museum.example"}
     assert len(stamp) == len("2026-11-25T03:10:44Z")
     assert before <= datetime.fromisoformat(stamp) <= timezone.now()
 
@@ -58,7 +58,7 @@ def test_recaptcha_repeats_the_action(client: Client, library: Keys, pass_on: Pa
 def test_hcaptcha_says_when_and_where(client: Client, library: Keys, pass_on: PassOn) -> None:
     outcome = ask(client, HCAPTCHA, secret=library.secret, response=pass_on(library), sitekey=library.sitekey)
     assert datetime.fromisoformat(str(outcome.pop("challenge_ts")))
-    assert outcome == {"success": True, "hostname": "www.library.example", "credit": True}
+    assert outcome == {"success": True, "hostname": "www.museum.example", "credit": True}
 
 
 def test_turnstile_repeats_action_and_cdata(client: Client, library: Keys, pass_on: PassOn) -> None:
@@ -69,7 +69,7 @@ def test_turnstile_repeats_action_and_cdata(client: Client, library: Keys, pass_
     assert datetime.fromisoformat(stamp)
     assert outcome == {
         "success": True,
-        "hostname": "www.library.example",
+        "hostname": "www.museum.example",
         "error-codes": [],
         "action": "login",
         "cdata": "order-12",

@@ -25,14 +25,14 @@ def run(*words: str) -> str:
 
 
 def test_it_prints_the_keys_as_json() -> None:
-    hosts = ("--host", "www.library.example", "--host", ".books.example")
+    hosts = ("--host", "www.museum.example", "--host", ".books.example")
     keys = json.loads(run("createsite", "Library", *hosts, "--json"))
     assert set(keys) == {"sitekey", "secret"}
     assert all(key.isalnum() and key.isascii() for key in keys.values())
     site = Site.of(keys["sitekey"])
     assert (site.name, site.hosts, site.quota, site.owner) == (
         "Library",
-        ["www.library.example", ".books.example"],
+        ["www.museum.example", ".books.example"],
         0,
         None,
     )
@@ -40,7 +40,7 @@ def test_it_prints_the_keys_as_json() -> None:
 
 
 def test_it_tells_people_what_the_keys_are_for() -> None:
-    assert "stays on the site's server" in run("createsite", "Library", "--host", "www.library.example")
+    assert "stays on the site's server" in run("createsite", "Library", "--host", "www.museum.example")
 
 
 def test_a_site_can_have_a_quota_and_an_owner() -> None:

@@ -24,9 +24,10 @@ from drcaptcha.learning.admin import cells
 from drcaptcha.learning.models import Evaluation, Network, Promotion
 from handwriting import metrics
 
-DIFFERENCES = 36
 LONGEST = 18
 """Digits of a key at the most."""
+
+DIFFERENCES = 36
 """So many of the glyphs that one had right and the other wrong are shown of either kind."""
 
 CLASSES = 10
