@@ -30,8 +30,12 @@ def decide(glyphs: Collection[int], now: datetime, *, rule: str = OURS) -> int:
 
 
 def lock(glyphs: Collection[int]) -> None:
-    """Hold these rows, in one order: of two answers about one glyph the second sees the first one's vote."""
-    list(Glyph.objects.select_for_update(no_key=True).filter(pk__in=glyphs).order_by("pk").values_list("pk"))
+    """Hold these rows, in one order: of two answers about one glyph the second sees the first one's vote.
+
+    A database without locks of rows, as SQLite, has one writer at a time, who is in this transaction.
+    """
+    if connections[Glyph.objects.db].features.has_select_for_update:
+        list(Glyph.objects.select_for_update(no_key=True).filter(pk__in=glyphs).order_by("pk").values_list("pk"))
 
 
 def changed(weighed: Weighed) -> NDArray[np.bool_]:
@@ -54,8 +58,8 @@ def apply(weighed: Weighed, now: datetime) -> int:
 
 
 def as_read(known: Known, rows: Ints) -> Ints:
-    """Hold the glyphs in these rows; return the rows of those whose label and state are still what was read."""
-    held = Glyph.objects.select_for_update(no_key=True).filter(pk__in=known.key[rows].tolist()).order_by("pk")
+    """Return those of these rows, which are held, whose label and state are still what was read."""
+    held = Glyph.objects.filter(pk__in=known.key[rows].tolist())
     now = {key: tuple(stored) for key, *stored in raw(held.values_list("pk", "state", "label", "given"))}
     read = zip(*(column[rows].tolist() for column in (known.state, known.label, known.given_label)), strict=True)
     same = [now.get(key) == stored for key, stored in zip(known.key[rows].tolist(), read, strict=True)]
