@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from django.db import models
 
-from drcaptcha.glyphs.models import Glyph
+from drcaptcha.glyphs.models import Glyph, Split, State, accepted
 from drcaptcha.labelling.models import CANT_READ, Role, Source
 from drcaptcha.learning.models import Run
+from drcaptcha.queries import Prepared
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import Alphabet
 
@@ -68,15 +69,20 @@ class Captcha(models.Model):
 
         One that has lost its label since the captcha was composed does not gate any more; it is asked about.
         """
-        gates = [slot.glyph for slot in self.slots if slot.gates]
-        glyphs = Glyph.objects.controls().select_related("data_set").defer("picture", "digest").in_bulk(gates)
+        slots = self.slots
+        rows = _GLYPHS([slot.glyph for slot in slots if slot.gates])
+        accepts = {
+            key: accepted(label, caseless=bool(caseless))
+            for key, label, caseless, *kind in rows
+            if kind == [Split.TRAIN, State.CONTROL]
+        }
         return [
             slot
             if not slot.gates
-            else Slot(slot.glyph, CONTROL, glyphs[slot.glyph].accepts())
-            if slot.glyph in glyphs
+            else Slot(slot.glyph, CONTROL, accepts[slot.glyph])
+            if slot.glyph in accepts
             else Slot(slot.glyph, Role.PROBE.value, "")
-            for slot in self.slots
+            for slot in slots
         ]
 
     @staticmethod
@@ -99,6 +105,12 @@ class Captcha(models.Model):
                 (unread if character == CANT_READ else wrong).append(slot.glyph)
         passed = not wrong and (not unread or (len(unread) == 1 and len(right) >= LEAST_CONTROLS))
         return Judgement(right, wrong + unread, passed)
+
+
+# Asked for controls alone, SQLite would look for these few among all controls.
+_GLYPHS = Prepared(
+    lambda keys: Glyph.objects.filter(pk__in=keys).values_list("pk", "label", "data_set__caseless", "split", "state")
+)
 
 
 class Attempt(models.Model):

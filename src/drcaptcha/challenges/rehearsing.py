@@ -24,8 +24,8 @@ from django.db import models
 from drcaptcha.challenges.simulating import Outcome, Plan, Progress
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import FRESH, DataSet, Glyph, Split, State
-from drcaptcha.labelling.log import raw
 from drcaptcha.learning.models import Ensemble, Prior
+from drcaptcha.queries import raw
 from handwriting.alphabet import ALPHABETS
 
 MOST_CONTROLS = 8_000

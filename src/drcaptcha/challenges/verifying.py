@@ -11,9 +11,8 @@ from drcaptcha.challenges.issuing import lifetime
 from drcaptcha.challenges.models import LEAST_CONTROLS, Attempt, Captcha, Judgement, Slot
 from drcaptcha.challenges.tokens import Purpose, seal, unseal
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
-from drcaptcha.glyphs.models import LABELLED
 from drcaptcha.labelling import tasks, voting
-from drcaptcha.labelling.models import Decision, Role, Source
+from drcaptcha.labelling.models import Role, Source
 from drcaptcha.labelling.sources import source_of
 from drcaptcha.labelling.voting import Ballot
 from drcaptcha.sites import counting, dummies
@@ -45,7 +44,7 @@ def verify(token: str, answer: str, *, address: str, now: datetime, host: str = 
         passed = sealed.dummy is not Dummy.FAILS
         return Verdict(passed, dummies.RESPONSE if passed else None)
     site = Site.objects.filter(pk=sealed.site).first()
-    captcha = Captcha.objects.filter(pk=sealed.row).first()
+    captcha = Captcha.objects.filter(pk=sealed.row).defer("picture").first()
     if site is None:
         raise ChallengeError
     site.check_host(host)
@@ -57,12 +56,12 @@ def verify(token: str, answer: str, *, address: str, now: datetime, host: str = 
     source = source_of(address, site, now)
     judgement = captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
     attempt = _take(captcha, Attempt(captcha=captcha, site=site, source=source, passed=judgement.passed, created=now))
-    voting.record([ballot(captcha.pk, slots, typed, judgement, source)], now=now)
+    labels = voting.record([ballot(captcha.pk, slots, typed, judgement, source)], now=now)
     tasks.ask_for_estimate()
     if not judgement.passed:
         counting.count(site.pk, now, failed=1)
         return Verdict(passed=False, response=None)
-    counting.count(site.pk, now, passed=1, labels=_labels_given(slots, now))
+    counting.count(site.pk, now, passed=1, labels=labels)
     context = sealed.context._replace(issued=int(sealed.at.timestamp()))
     return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt.pk, site.pk, now, context))
 
@@ -83,13 +82,6 @@ def ballot(captcha: int, slots: list[Slot], typed: list[str], judgement: Judgeme
 def characters(answer: str) -> list[str]:
     """Return what was typed, one by one: wide forms made plain, blanks left out."""
     return [character for character in unicodedata.normalize("NFKC", answer) if not character.isspace()]
-
-
-def _labels_given(slots: list[Slot], now: datetime) -> int:
-    """Return how many of these glyphs have got their label just now."""
-    asked = [slot.glyph for slot in slots if not slot.gates]
-    moves = Decision.objects.filter(glyph__in=asked, created=now, after_state__in=LABELLED)
-    return moves.exclude(before_state__in=LABELLED).count()
 
 
 def _take(captcha: Captcha, attempt: Attempt) -> Attempt:

@@ -144,10 +144,13 @@ class Glyph(models.Model):
         return np.frombuffer(self.picture, np.uint8).reshape(SIDE, SIDE)
 
     def accepts(self) -> str:
-        """Return the characters that are right for this glyph: its label, in both cases where its set tells none."""
-        if self.data_set.caseless and self.label.lower() != self.label.upper():
-            return self.label.upper() + self.label.lower()
-        return self.label
+        """Return the characters that are right for this glyph."""
+        return accepted(self.label, caseless=self.data_set.caseless)
+
+
+def accepted(label: str, *, caseless: bool) -> str:
+    """Return the characters that are right where the label is this: it, in both cases where its set tells none."""
+    return label.upper() + label.lower() if caseless and label.lower() != label.upper() else label
 
 
 def usable_label(label: str, alphabet: Alphabet, *, caseless: bool) -> str | None:

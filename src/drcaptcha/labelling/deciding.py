@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import FRESH, Glyph, State
-from drcaptcha.labelling.log import Ints, Known, alphabet, raw
+from drcaptcha.labelling.log import Ints, Known, alphabet
 from drcaptcha.labelling.models import Decision
 from drcaptcha.labelling.weighing import OURS, Weighed, weigh
+from drcaptcha.queries import raw
 
 CLOSE = 1e-4
 """By how much a stored probability may differ from the one computed without being written again."""

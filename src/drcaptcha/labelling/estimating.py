@@ -25,7 +25,6 @@ from drcaptcha.labelling.log import (
     before_votes,
     counting,
     current_reading,
-    raw,
     read_facts,
     read_log,
     seconds,
@@ -33,6 +32,7 @@ from drcaptcha.labelling.log import (
 )
 from drcaptcha.labelling.models import Decision, Estimate, Miss, Source, Vote
 from drcaptcha.labelling.weighing import BATCH, Weighed, weigh_votes
+from drcaptcha.queries import raw
 from handwriting.consensus import honesty
 from handwriting.consensus.estimation import MOST_CORES, Hindsight, Log, reestimate
 

@@ -8,8 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 from django.conf import settings
-from django.core.exceptions import EmptyResultSet
-from django.db import connections
 from django.db.models import Count, F, Q, TextField
 from django.db.models.functions import Cast
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from drcaptcha.glyphs.models import Glyph, Split, usable_label
 from drcaptcha.labelling.models import CANT_READ, Estimate, Miss, Source, Vote
 from drcaptcha.learning.models import Prior
+from drcaptcha.queries import Prepared, raw
 from handwriting.alphabet import ALPHABETS, Alphabet
 from handwriting.consensus import honesty
 from handwriting.consensus.beliefs import levels
@@ -85,8 +84,7 @@ class VoteLog:
 
 def read_votes(glyphs: Collection[int]) -> VoteLog:
     """Return the votes on these glyphs that count."""
-    votes = Vote.objects.filter(Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from")), glyph__in=glyphs)
-    rows = raw(votes.order_by("pk").values_list(*_VOTE, "source__honesty", "source__mass"))
+    rows = _VOTES(glyphs)
     share, mass = np.array([row[-2:] for row in rows], np.float64).reshape(-1, 2).T
     log = _votes([row[:-2] for row in rows])
     return _first(_trusted(log, share, mass))
@@ -124,6 +122,15 @@ CREATED = Cast("created", TextField())
 _VOTE = ("pk", "glyph", "source", "typed", "known", "evidence", CREATED)
 
 
+_VOTES = Prepared(
+    lambda glyphs: (
+        Vote.objects.filter(Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from")), glyph__in=glyphs)
+        .order_by("pk")
+        .values_list(*_VOTE, "source__honesty", "source__mass")
+    )
+)
+
+
 def _votes(rows: Sequence[tuple[Any, ...]]) -> VoteLog:
     key, glyph, source, typed, known, evidence, created = list(zip(*rows, strict=True)) or [()] * len(_VOTE)
     return VoteLog(
@@ -157,17 +164,6 @@ def _trusted(votes: VoteLog, share: Floats, mass: Floats) -> VoteLog:
     known = np.where(np.isnan(share), round(100 * reading.honesty), share).astype(np.int64)
     honest = honesty.without(known, mass.astype(np.int64), votes.evidence, reading.certainty)
     return replace(votes, honesty=honest)
-
-
-def raw(rows: Any) -> list[tuple[Any, ...]]:
-    """Read rows without converting each value, which would take longer than all else."""
-    try:
-        sql, parameters = rows.query.get_compiler(rows.db).as_sql()
-    except EmptyResultSet:
-        return []
-    with connections[rows.db].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall())
 
 
 def _blocks(rows: Any, columns: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
@@ -251,9 +247,7 @@ class Known(Facts):
 
 def read_known(keys: Collection[int], reading: Reading) -> Known:
     """Return what is known of these glyphs. Those that no ensemble has scored have an even prior."""
-    rows = raw(Glyph.objects.filter(pk__in=keys).order_by("pk").values_list(*_GLYPH))
-    priors = raw(Prior.objects.filter(glyph__in=keys).values_list(*_PRIOR))
-    return before_votes(_facts(rows, priors, reading.alphabet), reading)
+    return before_votes(_facts(_GLYPHS(keys), _PRIORS(keys), reading.alphabet), reading)
 
 
 def read_facts(heard: Ints) -> Facts:
@@ -271,6 +265,8 @@ def read_facts(heard: Ints) -> Facts:
 
 _GLYPH = ("pk", "split", "state", "label", "given", "passes", "posterior", "worth", "heard_from", "data_set__caseless")
 _PRIOR = ("glyph", "ensemble", "probabilities")
+_GLYPHS = Prepared(lambda keys: Glyph.objects.filter(pk__in=keys).order_by("pk").values_list(*_GLYPH))
+_PRIORS = Prepared(lambda keys: Prior.objects.filter(glyph__in=keys).values_list(*_PRIOR))
 
 
 def _facts(rows: Sequence[tuple[Any, ...]], priors: Sequence[tuple[Any, ...]], letters: Alphabet) -> Facts:
@@ -351,12 +347,7 @@ def _misses(keys: Ints, letters: Alphabet) -> tuple[Ints, Ints, Ints]:
     """
     if not len(keys):
         return (np.zeros(0, np.int64),) * 3
-    alone = Miss.objects.filter(
-        Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from")), alone=True, source__honesty__gt=HALF
-    )
-    if len(keys) < _FEW:
-        alone = alone.filter(glyph__in=keys.tolist())
-    rows = raw(alone.values_list("glyph", "known").annotate(count=Count("pk")).order_by())
+    rows = _MISSES(keys.tolist()) if len(keys) < _FEW else raw(_missed_alone())
     index = {label: letters.index(label) for label in {row[1] for row in rows}}
     known = [(key, index[label], count) for key, label, count in rows if index[label] is not None]
     key, of, count = np.array(known, np.int64).reshape(-1, 3).T
@@ -365,6 +356,15 @@ def _misses(keys: Ints, letters: Alphabet) -> tuple[Ints, Ints, Ints]:
     return place[here], of[here], count[here]
 
 
+def _missed_alone() -> Any:
+    """Select glyph, label and number of the misses that count."""
+    alone = Miss.objects.filter(
+        Q(glyph__heard_from=None) | Q(created__gte=F("glyph__heard_from")), alone=True, source__honesty__gt=HALF
+    )
+    return alone.values_list("glyph", "known").annotate(count=Count("pk")).order_by()
+
+
+_MISSES = Prepared(lambda keys: _missed_alone().filter(glyph__in=keys))
 _FEW = 1_000
 
 HALF = 50

@@ -6,13 +6,13 @@ from datetime import datetime
 
 import numpy as np
 from django.db import connections, transaction
-from django.db.models import F
 
 from drcaptcha.glyphs.models import LABELLED, Glyph
-from drcaptcha.labelling.deciding import decide, lock
+from drcaptcha.labelling.deciding import apply, lock
 from drcaptcha.labelling.log import Known, alphabet, current_reading, read_known
 from drcaptcha.labelling.models import CANT_READ, Miss, Role, Source, Vote
-from drcaptcha.labelling.weighing import OURS
+from drcaptcha.labelling.weighing import OURS, weigh
+from drcaptcha.queries import Prepared
 from handwriting.consensus import honesty
 from handwriting.consensus.reading import Reading
 
@@ -33,10 +33,11 @@ class Ballot:
 
 
 @transaction.atomic
-def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> None:
+def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> int:
     """Keep votes and missed controls, weigh their sources, and let the labels of the glyphs follow.
 
-    What can't be a character (a control code) is no vote. Several ballots are those of one moment.
+    What can't be a character (a control code) is no vote. Several ballots are those of one moment. Returns how many of
+    the glyphs that were asked about have got their label by it.
     """
     typed = {(b.captcha, glyph): one for b in ballots for glyph, one in b.typed.items() if one.isprintable()}
     asked = {glyph for _, glyph in typed}
@@ -52,11 +53,15 @@ def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> Non
     moved = asked | {miss.glyph_id for miss in misses if miss.alone} | _recalled(stirred)
     read = [glyph for ballot in ballots if not ballot.missed for glyph in ballot.right]
     lock(moved | set(read))
-    Vote.objects.bulk_create(votes)
+    _add(votes)
     Miss.objects.bulk_create(misses, ignore_conflicts=True)
     _count_passes(read)
-    if moved:
-        decide(moved, now, rule=rule)
+    if not moved:
+        return 0
+    weighed = weigh(moved, rule=rule)
+    apply(weighed, now)
+    gained = np.isin(weighed.state, LABELLED) & ~np.isin(weighed.known.state, LABELLED)
+    return len(asked.intersection(weighed.known.key[gained].tolist()))
 
 
 def _votes(
@@ -131,11 +136,12 @@ def _new_misses(ballots: Sequence[Ballot], now: datetime) -> list[Miss]:
         for ballot in ballots
         for glyph in ballot.missed
     }
-    there = Miss.objects.filter(
-        source__in={source for _, source in misses}, glyph__in={glyph for glyph, _ in misses}
-    ).values_list("glyph", "source")
-    for pair in there if misses else ():
-        misses.pop(pair, None)
+    if misses:
+        there = Miss.objects.filter(
+            source__in={source for _, source in misses}, glyph__in={glyph for glyph, _ in misses}
+        ).values_list("glyph", "source")
+        for pair in there:
+            misses.pop(pair, None)
     return list(misses.values())
 
 
@@ -177,15 +183,28 @@ def _recalled(sources: Sequence[Source]) -> set[int]:
     """Return the glyphs on which these sources have voted before, or that they missed: that counts otherwise now."""
     if not sources:
         return set()
-    voted = Vote.objects.filter(source__in=sources).values_list("glyph", flat=True)
-    return {*voted, *Miss.objects.filter(source__in=sources, alone=True).values_list("glyph", flat=True)}
+    keys = [source.pk for source in sources]
+    return {glyph for query in (_VOTED, _MISSED) for (glyph,) in query(keys)}
+
+
+_VOTED = Prepared(lambda sources: Vote.objects.filter(source__in=sources).values_list("glyph"))
+_MISSED = Prepared(lambda sources: Miss.objects.filter(source__in=sources, alone=True).values_list("glyph"))
+
+
+def _add(votes: Sequence[Vote]) -> None:
+    """Store votes; Django's bulk_create takes five times as long."""
+    moment = connections[Vote.objects.db].ops.adapt_datetimefield_value
+    rows = [[getattr(vote, name) for name in _COLUMNS] + [moment(vote.created)] for vote in votes]
+    names, places = ", ".join((*_COLUMNS, "created")), ", ".join(["%s"] * (len(_COLUMNS) + 1))
+    with connections[Vote.objects.db].cursor() as cursor:
+        cursor.executemany(f"INSERT INTO labelling_vote ({names}) VALUES ({places})", rows)  # noqa: S608 -- Names of our own.
+
+
+_COLUMNS = ("glyph_id", "source_id", "captcha", "role", "typed", "answer", "known", "evidence", "controls", "prior_id")
 
 
 def _count_passes(read: Sequence[int]) -> None:
-    counts: dict[int, int] = {}
-    for glyph in read:
-        counts[glyph] = counts.get(glyph, 0) + 1
-    for count in set(counts.values()):
-        Glyph.objects.filter(pk__in=[glyph for glyph, times in counts.items() if times == count]).update(
-            passes=F("passes") + count
+    with connections[Glyph.objects.db].cursor() as cursor:
+        cursor.executemany(
+            "UPDATE glyphs_glyph SET passes = passes + 1 WHERE id = %s", [(glyph,) for glyph in sorted(read)]
         )

@@ -1,0 +1,307 @@
+"""How many visitors a core serves, beside django-simple-captcha under the same server and database.
+
+    .venv/bin/python benchmarks/serving.py --folder results [--seconds 10] [--glyphs 21000 100000 1000000]
+
+A cycle is what one visitor takes: a challenge is issued, its picture fetched, and the right answer judged; ours takes the
+votes with it. Both run under granian with two processes on SQLite, and wrk (from the system's packages) is the visitors: each comes
+from an address of its own, 32 at once. All glyphs are said to be an A, so that wrk knows the answer. Told are
+cycles per core-second (processor time of the server's processes, so the client's does not count) and the time that
+requests take. The peer is installed into the folder. ``--soak MINUTES`` runs ours at half the peak and tells errors and memory.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from importing import MANAGE
+
+PEER = "django-simple-captcha==0.6.3"
+
+OURS_LUA = """
+local pending, head = {}, {["Content-Type"] = "application/json"}
+cycles, faults = 0, 0
+function init(args) pause = tonumber(args[1]) or 0; math.randomseed(tonumber(tostring({}):match("0x(%x+)"), 16)) end
+function delay() return pause end
+function request()
+  local answer = table.remove(pending)
+  if answer then return answer end
+  return wrk.format("POST", "/api/v1/challenges", head, "{}")
+end
+function response(status, headers, body)
+  local token, length = body:match('"challenge": ?"([^"]+)"'), body:match('"length": ?(%d+)')
+  if token then
+    local from = {["Content-Type"] = "application/json", ["X-Forwarded-For"] =
+      string.format("%d.%d.%d.%d", math.random(1, 223), math.random(0, 255), math.random(0, 255), math.random(1, 254))}
+    local said = string.format('{"challenge": "%s", "answer": "%s"}', token, string.rep("A", tonumber(length)))
+    table.insert(pending, wrk.format("POST", "/api/v1/answers", from, said))
+  elseif body:match('"passed": ?true') then cycles = cycles + 1
+  else faults = faults + 1; if faults < 3 then io.stderr:write(status .. " " .. body .. "\\n") end end
+end
+"""
+
+PEER_LUA = """
+local pending, page = {}, {["X-Requested-With"] = "XMLHttpRequest"}
+cycles, faults = 0, 0
+function init(args) pause = tonumber(args[1]) or 0 end
+function delay() return pause end
+function request()
+  local step = table.remove(pending)
+  if step then return step end
+  return wrk.format("GET", "/captcha/refresh/", page)
+end
+function response(status, headers, body)
+  local key = body:match('"key": ?"([^"]+)"')
+  if key then
+    table.insert(pending, wrk.format("POST", "/form/", {["Content-Type"] = "application/x-www-form-urlencoded"},
+      "captcha_0=" .. key .. "&captcha_1=PASSED"))
+    table.insert(pending, wrk.format("GET", "/captcha/image/" .. key .. "/"))
+  elseif body == "passed" then cycles = cycles + 1
+  elseif status ~= 200 or body == "failed" then faults = faults + 1 end
+end
+"""
+
+SUMMARY_LUA = """
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function done(summary, latency, requests)
+  local cycles, faults = 0, summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
+  for _, thread in ipairs(threads) do cycles = cycles + thread:get("cycles"); faults = faults + thread:get("faults") end
+  io.write(string.format('{"cycles": %d, "faults": %d, "requests": %d, "seconds": %f, "p50": %f, "p99": %f}\\n', cycles, faults,
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1000, latency:percentile(99) / 1000))
+end
+"""
+
+PEER_PROJECT = '''
+import os
+from django import forms
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import include, path
+
+settings.configure(
+    SECRET_KEY="of a benchmark", ALLOWED_HOSTS=["127.0.0.1"], ROOT_URLCONF=__name__, USE_TZ=True, CAPTCHA_TEST_MODE=True,
+    INSTALLED_APPS=["captcha"], MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+    DATABASES={"default": {
+        "ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["PEER_DATABASE"], "CONN_MAX_AGE": 600,
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30,
+                    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}}},
+)
+import django
+django.setup()
+from captcha.fields import CaptchaField
+from django.core.wsgi import get_wsgi_application
+
+
+class Form(forms.Form):
+    captcha = CaptchaField()
+
+
+def form(request):
+    return HttpResponse("passed" if Form(request.POST).is_valid() else "failed")
+
+
+urlpatterns = [
+    path("captcha/", include("captcha.urls")), path("form/", form), path("empty/", lambda request: HttpResponse("")),
+]
+application = get_wsgi_application()
+'''
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of a run: visitors served, what went wrong, seconds, and milliseconds that requests took."""
+
+    cycles: int
+    faults: int
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+    core_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Visitors per core-second of the server."""
+        return self.cycles / self.core_seconds
+
+
+class Server:
+    """A granian and its processes."""
+
+    def __init__(self, granian: Path, application: str, environment: dict[str, str], folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        options = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws", "--log-level", "error"]
+        self.process = subprocess.Popen(
+            [granian, *options, "--port", str(self.port), application], env=environment, cwd=folder, start_new_session=True
+        )
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.1).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                break
+        time.sleep(1)
+
+    def processes(self) -> list[int]:
+        """Return the numbers of the server's processes."""
+        group = os.getpgid(self.process.pid)
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                try:
+                    if os.getpgid(int(entry.name)) == group:
+                        found.append(int(entry.name))
+                except ProcessLookupError:
+                    continue
+        return found
+
+    def core_seconds(self) -> float:
+        """Return the processor time that the server has taken."""
+        ticks = 0
+        for process in self.processes():
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> float:
+        """Return the resident memory of all its processes in MiB."""
+        pages = sum(int(Path(f"/proc/{process}/statm").read_text().split()[1]) for process in self.processes())
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def load(self, script: Path, seconds: float, *, connections: int = 32, pause: int = 0) -> Load:
+        """Let visitors come for so long; ``pause`` milliseconds before each request of a connection."""
+        before = self.core_seconds()
+        command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "30s", "-s", script]
+        said = subprocess.run(
+            [*command, f"http://127.0.0.1:{self.port}", "--", str(pause)], check=True, capture_output=True, text=True
+        )
+        print(said.stderr, end="", file=sys.stderr)
+        return Load(**json.loads(said.stdout.splitlines()[-1]), core_seconds=self.core_seconds() - before)
+
+    def stop(self) -> None:
+        """End it."""
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(10)
+
+
+@contextmanager
+def serving(granian: Path, application: str, environment: dict[str, str], folder: Path) -> Iterator[Server]:
+    """Run a server for the time of the block."""
+    server = Server(granian, application, environment, folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def peer(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Install the peer into the folder, unless it is there; return its granian and environment."""
+    python = folder / "peer/bin/python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder / "peer"], check=True)
+        wanted = [PEER, "Django~=5.2.0", "granian~=2.8"]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
+    (folder / "peer_project.py").write_text(PEER_PROJECT)
+    environment = os.environ | {"PEER_DATABASE": str(folder / "peer.sqlite3"), "PYTHONPATH": str(folder)}
+    migrate = "import peer_project; from django.core.management import call_command; call_command('migrate', verbosity=0)"
+    subprocess.run([python, "-c", migrate], check=True, env=environment)
+    return folder / "peer/bin/granian", environment
+
+
+def ours(folder: Path, glyphs: int) -> dict[str, str]:
+    """Make an installation whose glyphs are all said to be an A, unless it is there; return its environment."""
+    state = folder / f"ours-{glyphs}"
+    environment = os.environ | {
+        "DRCAPTCHA_STATE": str(state),
+        "DATABASE_URL": "",
+        "DRCAPTCHA_PROXIES": "1",
+        "DRCAPTCHA_POOL": "0",
+        "DJANGO_SETTINGS_MODULE": "drcaptcha.settings",
+    }
+    if not state.exists():
+        program = (
+            "import django; django.setup(); from benchmarks_serving import *" if False else
+            f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import django; django.setup(); "
+            f"import serving; serving.populate({glyphs})"
+        )
+        subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    return environment
+
+
+def populate(glyphs: int) -> None:
+    """Fill this installation with glyphs, two in three without a label, that are all an A."""
+    from captchas import grow
+    from django.core.management import call_command
+    from drcaptcha.glyphs.models import Glyph
+
+    from handwriting.formats import starter
+
+    call_command("migrate", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)
+    call_command("importemnist", starter.FOLDER, split="starter", verbosity=0)
+    call_command("removelabels", 12_000, verbosity=0)
+    grow(glyphs)
+    Glyph.objects.exclude(label="").update(label="A", given="A")
+    Glyph.objects.update(truth="A")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="where the peer and the installations are kept")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--pool", type=int, default=10_000, help="captchas in the pool")
+    parser.add_argument("--glyphs", type=int, nargs="*", default=[21_000, 100_000, 1_000_000])
+    parser.add_argument("--soak", type=float, default=0, help="minutes at half the peak")
+    options = parser.parse_args()
+    if not shutil.which("wrk"):
+        raise SystemExit("Install wrk: apt-get install wrk")
+    folder = options.folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    scripts = {name: folder / f"{name}.lua" for name in ("ours", "peer")}
+    scripts["ours"].write_text(OURS_LUA + SUMMARY_LUA)
+    scripts["peer"].write_text(PEER_LUA + SUMMARY_LUA)
+    print("| | cycles per core-second | beside the peer | cycles a second | p50, p99 of a request in ms | faults |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+
+    def tell(name: str, load: Load, beside: float) -> None:
+        each = f"{load.rate:.0f} | {load.rate / beside:.2f} | {load.cycles / load.seconds:.0f}"
+        print(f"| {name} | {each} | {load.p50:.0f}, {load.p99:.0f} | {load.faults} |", flush=True)
+
+    granian, environment = peer(folder)
+    with serving(granian, "peer_project:application", environment, folder) as server:
+        server.load(scripts["peer"], 2)
+        base = server.load(scripts["peer"], options.seconds)
+    tell("django-simple-captcha", base, base.rate)
+    for glyphs in options.glyphs:
+        environment = ours(folder, glyphs)
+        subprocess.run([sys.executable, MANAGE, "generatecaptchas", str(options.pool), "-v0"], env=environment, check=True)
+        granian = Path(sys.executable).parent / "granian"
+        with serving(granian, "drcaptcha.wsgi:application", environment, Path(MANAGE).parent) as server:
+            server.load(scripts["ours"], 1)
+            tell(f"ours, pool, {glyphs:,} glyphs", peak := server.load(scripts["ours"], options.seconds), base.rate)
+        subprocess.run(
+            [sys.executable, "-c", "import django; django.setup(); from drcaptcha.challenges.models import Captcha; Captcha.objects.update(available=None)"],
+            env=environment, check=True,
+        )
+        with serving(granian, "drcaptcha.wsgi:application", environment, Path(MANAGE).parent) as server:
+            server.load(scripts["ours"], 1)
+            tell(f"ours, composed on the spot, {glyphs:,} glyphs", server.load(scripts["ours"], options.seconds), base.rate)
+
+
+if __name__ == "__main__":
+    main()
