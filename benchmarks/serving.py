@@ -2,11 +2,12 @@
 
     .venv/bin/python benchmarks/serving.py --folder results [--seconds 10] [--glyphs 21000 100000 1000000]
 
-A cycle is what one visitor takes: a challenge is issued, its picture fetched, and the right answer judged; ours takes the
-votes with it. Both run under granian with two processes on SQLite, and wrk (from the system's packages) is the visitors: each comes
-from an address of its own, 32 at once. All glyphs are said to be an A, so that wrk knows the answer. Told are
-cycles per core-second (processor time of the server's processes, so the client's does not count) and the time that
-requests take. The peer is installed into the folder. ``--soak MINUTES`` runs ours at half the peak and tells errors and memory.
+A cycle is what one visitor takes: a challenge is issued, its picture fetched, and the right answer judged; ours takes
+the votes with it. Both run under granian with two processes on SQLite, and wrk (from the system's packages) is the
+visitors, 32 at once, each cycle from an address of its own. All glyphs are said to be an A, so that wrk knows the
+answer. Told are cycles per core-second (processor time of the server's processes, so the client's does not count) and the
+time that requests take. The peer is installed into the folder. ``--soak MINUTES`` goes on at half the peak and tells
+errors and memory.
 """
 
 import argparse
@@ -18,7 +19,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ end
 """
 
 PEER_LUA = """
-local pending, page = {}, {["X-Requested-With"] = "XMLHttpRequest"}
+local pending, forms, page = {}, {}, {["X-Requested-With"] = "XMLHttpRequest"}
 cycles, faults = 0, 0
 function init(args) pause = tonumber(args[1]) or 0 end
 function delay() return pause end
@@ -63,9 +63,12 @@ end
 function response(status, headers, body)
   local key = body:match('"key": ?"([^"]+)"')
   if key then
-    table.insert(pending, wrk.format("POST", "/form/", {["Content-Type"] = "application/x-www-form-urlencoded"},
-      "captcha_0=" .. key .. "&captcha_1=PASSED"))
+    table.insert(forms, "captcha_0=" .. key .. "&captcha_1=PASSED")
     table.insert(pending, wrk.format("GET", "/captcha/image/" .. key .. "/"))
+  elseif headers["Content-Type"] == "image/png" then
+    -- Pictures come in the order in which they were asked for, or nearly so.
+    local head = {["Content-Type"] = "application/x-www-form-urlencoded"}
+    table.insert(pending, wrk.format("POST", "/form/", head, table.remove(forms, 1)))
   elseif body == "passed" then cycles = cycles + 1
   elseif status ~= 200 or body == "failed" then faults = faults + 1 end
 end
@@ -75,14 +78,16 @@ SUMMARY_LUA = """
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function done(summary, latency, requests)
-  local cycles, faults = 0, summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
+  local wrong = summary.errors
+  local cycles, faults = 0, wrong.connect + wrong.read + wrong.write + wrong.timeout
   for _, thread in ipairs(threads) do cycles = cycles + thread:get("cycles"); faults = faults + thread:get("faults") end
-  io.write(string.format('{"cycles": %d, "faults": %d, "requests": %d, "seconds": %f, "p50": %f, "p99": %f}\\n', cycles, faults,
-    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1000, latency:percentile(99) / 1000))
+  local said = '{"cycles": %d, "faults": %d, "requests": %d, "seconds": %f, "p50": %f, "p99": %f}\\n'
+  io.write(string.format(said, cycles, faults, summary.requests, summary.duration / 1e6,
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000))
 end
 """
 
-PEER_PROJECT = '''
+PEER_PROJECT = """
 import os
 from django import forms
 from django.conf import settings
@@ -90,7 +95,8 @@ from django.http import HttpResponse
 from django.urls import include, path
 
 settings.configure(
-    SECRET_KEY="of a benchmark", ALLOWED_HOSTS=["127.0.0.1"], ROOT_URLCONF=__name__, USE_TZ=True, CAPTCHA_TEST_MODE=True,
+    SECRET_KEY="of a benchmark", ALLOWED_HOSTS=["127.0.0.1"], ROOT_URLCONF=__name__, USE_TZ=True,
+    CAPTCHA_TEST_MODE=True,
     INSTALLED_APPS=["captcha"], MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
     DATABASES={"default": {
@@ -116,7 +122,7 @@ urlpatterns = [
     path("captcha/", include("captcha.urls")), path("form/", form), path("empty/", lambda request: HttpResponse("")),
 ]
 application = get_wsgi_application()
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -144,9 +150,22 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        options = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws", "--log-level", "error"]
+        options = [
+            "--interface",
+            "wsgi",
+            "--workers",
+            "2",
+            "--blocking-threads",
+            "4",
+            "--no-ws",
+            "--log-level",
+            "error",
+        ]
         self.process = subprocess.Popen(
-            [granian, *options, "--port", str(self.port), application], env=environment, cwd=folder, start_new_session=True
+            [granian, *options, "--port", str(self.port), application],
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
         )
         for _ in range(300):
             try:
@@ -218,7 +237,9 @@ def peer(folder: Path) -> tuple[Path, dict[str, str]]:
         subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
     (folder / "peer_project.py").write_text(PEER_PROJECT)
     environment = os.environ | {"PEER_DATABASE": str(folder / "peer.sqlite3"), "PYTHONPATH": str(folder)}
-    migrate = "import peer_project; from django.core.management import call_command; call_command('migrate', verbosity=0)"
+    migrate = (
+        "import peer_project; from django.core.management import call_command; call_command('migrate', verbosity=0)"
+    )
     subprocess.run([python, "-c", migrate], check=True, env=environment)
     return folder / "peer/bin/granian", environment
 
@@ -234,11 +255,9 @@ def ours(folder: Path, glyphs: int) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "drcaptcha.settings",
     }
     if not state.exists():
-        program = (
-            "import django; django.setup(); from benchmarks_serving import *" if False else
-            f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import django; django.setup(); "
-            f"import serving; serving.populate({glyphs})"
-        )
+        here = str(Path(__file__).parent)
+        setup = f"import sys, django; sys.path.insert(0, {here!r}); django.setup(); import serving; "
+        program = f"{setup}serving.populate({glyphs})"
         subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     return environment
 
@@ -247,8 +266,8 @@ def populate(glyphs: int) -> None:
     """Fill this installation with glyphs, two in three without a label, that are all an A."""
     from captchas import grow
     from django.core.management import call_command
-    from drcaptcha.glyphs.models import Glyph
 
+    from drcaptcha.glyphs.models import Glyph
     from handwriting.formats import starter
 
     call_command("migrate", verbosity=0)
@@ -287,20 +306,24 @@ def main() -> None:
         server.load(scripts["peer"], 2)
         base = server.load(scripts["peer"], options.seconds)
     tell("django-simple-captcha", base, base.rate)
+    granian = Path(sys.executable).parent / "granian"
     for glyphs in options.glyphs:
         environment = ours(folder, glyphs)
-        subprocess.run([sys.executable, MANAGE, "generatecaptchas", str(options.pool), "-v0"], env=environment, check=True)
-        granian = Path(sys.executable).parent / "granian"
-        with serving(granian, "drcaptcha.wsgi:application", environment, Path(MANAGE).parent) as server:
-            server.load(scripts["ours"], 1)
-            tell(f"ours, pool, {glyphs:,} glyphs", peak := server.load(scripts["ours"], options.seconds), base.rate)
-        subprocess.run(
-            [sys.executable, "-c", "import django; django.setup(); from drcaptcha.challenges.models import Captcha; Captcha.objects.update(available=None)"],
-            env=environment, check=True,
-        )
-        with serving(granian, "drcaptcha.wsgi:application", environment, Path(MANAGE).parent) as server:
-            server.load(scripts["ours"], 1)
-            tell(f"ours, composed on the spot, {glyphs:,} glyphs", server.load(scripts["ours"], options.seconds), base.rate)
+        for kind, pool in (("from the pool", options.pool), ("composed on the spot", 0)):
+            fill(pool, environment)
+            with serving(granian, "drcaptcha.wsgi:application", environment, Path(MANAGE).parent) as server:
+                server.load(scripts["ours"], 1)
+                peak = server.load(scripts["ours"], options.seconds)
+                tell(f"ours, {kind}, {glyphs:,} glyphs", peak, base.rate)
+
+
+def fill(pool: int, environment: dict[str, str]) -> None:
+    """Let the pool hold so many captchas."""
+    use = "from drcaptcha.challenges.models import Captcha"
+    empty = f"import django; django.setup(); {use}; Captcha.objects.update(available=None)"
+    subprocess.run([sys.executable, "-c", empty], env=environment, check=True)
+    if pool:
+        subprocess.run([sys.executable, MANAGE, "generatecaptchas", str(pool), "-v0"], env=environment, check=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from handwriting.formats import starter
+from tests.registered import Keys
 
 ROOT = Path(__file__).parents[2]
 FLAGS = (
@@ -120,6 +121,13 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="package")
+def site(environment: dict[str, str]) -> Keys:
+    """A registered site whose one host is localhost."""
+    command = [sys.executable, ROOT / "manage.py", "createsite", "Elsewhere", "--host", "localhost", "--json"]
+    return Keys(**json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout))
+
+
+@pytest.fixture(scope="package")
 def browser(chromium: str, environment: dict[str, str]) -> Iterator[Browser]:
     """Chromium. While Playwright's loop runs in this thread, Django would refuse all tests the database."""
     with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
@@ -161,17 +169,22 @@ def page(open_context: Callable[..., BrowserContext]) -> Page:
 
 
 @pytest.fixture
-def read(environment: dict[str, str]) -> Callable[[Page], str]:
-    """Read the captcha that a page shows, as a person would who makes no mistake."""
+def solve(environment: dict[str, str]) -> Callable[[str], str]:
+    """Read the picture at an address that carries it, as a person would who makes no mistake."""
     database = Path(environment["DRCAPTCHA_STATE"]) / "drcaptcha.sqlite3"
 
-    def read_one(page: Page) -> str:
-        source = page.locator("[data-challenge-form] img").get_attribute("src") or ""
-        picture = base64.b64decode(source.partition(",")[2])
+    def solve_one(address: str) -> str:
+        picture = base64.b64decode(address.partition(",")[2])
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
             content = db.execute("select content from challenges_captcha where picture = ?", (picture,)).fetchone()[0]
             glyphs = [slot[0] for slot in json.loads(content)]
             truths = [db.execute("select truth from glyphs_glyph where id = ?", (pk,)).fetchone()[0] for pk in glyphs]
         return "".join(truths)
 
-    return read_one
+    return solve_one
+
+
+@pytest.fixture
+def read(solve: Callable[[str], str]) -> Callable[[Page], str]:
+    """Read the captcha that a page of ours shows."""
+    return lambda page: solve(page.locator("[data-challenge-form] img").get_attribute("src") or "")

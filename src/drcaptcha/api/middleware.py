@@ -1,10 +1,11 @@
-"""Errors of the API are JSON, whatever part of the program made them."""
+"""Errors of the API are JSON, whatever part of the program made them; and pages of other hosts may call parts of it."""
 
 from collections.abc import Callable
 from http import HTTPStatus
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.cache import patch_vary_headers
 
 
 def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -23,6 +24,37 @@ def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
         if "Allow" in response:
             replacement["Allow"] = response["Allow"]
         return replacement
+
+    return middleware
+
+
+OPEN = ("/api/v1/challenges", "/api/v1/answers")
+"""The calls that the widget makes from the pages of other sites."""
+
+
+def cross_origin(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Let pages of other hosts call what the widget calls, where the site lists the host; without cookies.
+
+    Which site a call is for stands in its body, which a browser does not send beforehand. So whoever asks beforehand
+    may send the call, and the answer is given to the page unless the site does not list its host.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        origin = request.headers.get("Origin", "")
+        if request.path not in OPEN or not origin:
+            return get_response(request)
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            response = HttpResponse(status=HTTPStatus.NO_CONTENT)
+            response["Access-Control-Allow-Methods"] = "POST"
+            response["Access-Control-Allow-Headers"] = "Content-Type"
+            response["Access-Control-Max-Age"] = "7200"
+        else:
+            response = get_response(request)
+            response["Access-Control-Expose-Headers"] = "Retry-After"
+        if response.status_code != HTTPStatus.FORBIDDEN:
+            response["Access-Control-Allow-Origin"] = origin
+        patch_vary_headers(response, ["Origin"])
+        return response
 
     return middleware
 

@@ -43,6 +43,7 @@ class ChallengeIssued(Schema):
     image: str = Field(description="The picture, as a data URL.", examples=[PICTURE])
     length: int = Field(description="How many characters it shows.", examples=[6])
     expires_in: int = Field(description="Seconds in which it can be answered.", examples=[300])
+    test: bool = Field(default=False, description="Whether it was issued for a test key, and protects nothing.")
 
 
 class AnswerRequest(Schema):

@@ -83,6 +83,7 @@ def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None 
         "image": challenge.data_url,
         "length": challenge.length,
         "expires_in": challenge.expires_in,
+        "test": isinstance(site, Dummy),
     }
 
 

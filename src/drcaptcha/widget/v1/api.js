@@ -1,0 +1,48 @@
+// DrCaptcha: loads the element <dr-captcha>, turns marked places of the page into it, and gives pages window.drcaptcha.
+// Query: render=explicit, onload=NAME, hl=LANGUAGE, compat=recaptcha|hcaptcha|turnstile. See docs/widget.md.
+(() => {
+  "use strict";
+  const PATHS = {
+    "/widget/v1/api.js": "",
+    "/recaptcha/api.js": "recaptcha",
+    "/recaptcha/enterprise.js": "recaptcha",
+    "/1/api.js": "hcaptcha",
+    "/turnstile/v0/api.js": "turnstile",
+  };
+  const ours = (script) => script && script.src && new URL(script.src).pathname in PATHS;
+  const script = ours(document.currentScript)
+    ? document.currentScript
+    : [...document.scripts].reverse().find(ours);
+  if (!script) return;
+  const address = new URL(script.src);
+  const base = new URL("/widget/v1/", address);
+  const query = address.searchParams;
+  const kind = query.get("compat") || PATHS[address.pathname];
+  const names = { recaptcha: "grecaptcha", hcaptcha: "hcaptcha", turnstile: "turnstile" };
+  const load = (name) => import(new URL(name, base).href);
+
+  const parsed = new Promise((resolve) => {
+    if (document.readyState !== "loading") resolve();
+    else document.addEventListener("DOMContentLoaded", resolve, { once: true });
+  });
+  const loaded = Promise.all([load("element.js"), kind in names && load("compat.js"), load("style.js")]);
+
+  // What a page may call before everything is there.
+  const api = (window.drcaptcha ??= {});
+  api.ready = (callback) => void loaded.then(() => callback());
+  const theirs = names[kind] && (window[names[kind]] ??= {});
+  if (theirs) theirs.ready = api.ready;
+  if (theirs && kind === "recaptcha") theirs.enterprise = theirs;
+
+  loaded.then(async ([element, compat]) => {
+    element.start({ base, language: query.get("hl") });
+    Object.assign(api, element.api);
+    const places = theirs ? compat.start(kind, theirs, element, query.get("render")) : ".dr-captcha";
+    await parsed;
+    if (query.get("render") !== "explicit") {
+      for (const place of document.querySelectorAll(places)) element.adopt(place, kind);
+    }
+    const onload = window[query.get("onload")];
+    if (typeof onload === "function") onload();
+  });
+})();

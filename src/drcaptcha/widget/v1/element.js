@@ -1,0 +1,552 @@
+// The element <dr-captcha> and the functions by which a page speaks to it.
+
+import { sheet } from "./style.js";
+
+const NAME = "drcaptcha-response";
+const FIELDS = {
+  recaptcha: ["g-recaptcha-response"],
+  hcaptcha: ["h-captcha-response", "g-recaptcha-response"],
+  turnstile: ["cf-turnstile-response"],
+};
+const TRIES = 4;
+const REPLAYS = 3;
+const LIFE = 120; // Seconds for which a response can be redeemed.
+const RTL = ["ar", "fa", "he", "ur"];
+const LANGUAGES = ["ar", "cs", "da", "de", "es", "fa", "fi", "fr", "he", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "tr", "uk", "zh"];
+export const ENGLISH = {
+  start: "I am human: show the characters",
+  type: "Type the {n} characters in the picture",
+  hear: "Type the {n} characters that you hear",
+  picture: "A picture of {n} handwritten characters. They can also be heard, where a button offers it.",
+  check: "Check",
+  another: "Another one",
+  listen: "Listen instead",
+  look: "Picture instead",
+  replay: "Play again",
+  unread: "Can't read one",
+  loading: "Loading…",
+  count: "{k} of {n}",
+  wrong: "That was not right. Here is another one.",
+  renewed: "The time was over. Here is another one.",
+  solved: "You are human. Thank you.",
+  expired: "That was a while ago. Please show it once more.",
+  failed: "The captcha can't be reached. Try again.",
+  busy: "Too many tries. Wait {s} seconds, then try again.",
+  refused: "This page can't use the captcha: {why}",
+  test: "Test key: this protects nothing",
+  required: "Please show that you are human.",
+  close: "Close",
+};
+const ICONS = {
+  another: "M4 12a8 8 0 0 1 14-5l2 2M20 4v5h-5M20 12a8 8 0 0 1-14 5l-2-2M4 20v-5h5",
+  listen: "M4 9v6h4l5 4V5L8 9zM16 9a4 4 0 0 1 0 6M18.5 6.5a8 8 0 0 1 0 11",
+  look: "M3 5h18v14H3zM3 16l5-5 4 4 3-3 6 5M15 9h.01",
+  replay: "M7 5l12 7-12 7z",
+  close: "M6 6l12 12M18 6L6 18",
+};
+
+const settings = { base: new URL(".", import.meta.url), language: null };
+const texts = new Map([["en", Promise.resolve(ENGLISH)]]);
+const widgets = new Map();
+let count = 0;
+
+/** Where the script came from, and the language that its address asks for. */
+export function start(given) {
+  Object.assign(settings, given);
+}
+
+/** Return the texts of the first of these languages that there is. */
+function textsOf(wanted) {
+  const language = wanted
+    .filter(Boolean)
+    .map((one) => one.toLowerCase().split(/[-_]/)[0].replace("iw", "he"))
+    .find((one) => one === "en" || LANGUAGES.includes(one)) ?? "en";
+  if (!texts.has(language)) {
+    const address = new URL(`languages/${language}.json`, settings.base);
+    texts.set(language, fetch(address, { credentials: "omit" }).then((answer) => answer.json())
+      .then((found) => ({ ...ENGLISH, ...found }))
+      .catch(() => (texts.delete(language), ENGLISH)));
+  }
+  return texts.get(language).then((found) => ({ language: found === ENGLISH ? "en" : language, ...found }));
+}
+
+/** Make an element with attributes, listeners (on…) and what it holds. */
+function make(tag, attributes = {}, ...content) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...content);
+  return element;
+}
+
+function icon(path, label) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  if (label) svg.classList.add(label);
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  line.setAttribute("d", path);
+  svg.append(line);
+  return svg;
+}
+
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
+
+class Refused extends Error {
+  constructor(status, body, after) {
+    super(body?.error?.message ?? `status ${status}`);
+    this.status = status;
+    this.code = body?.error?.code ?? "network-error";
+    this.after = after;
+  }
+}
+
+/** Ask the server; where the network or the server fails, again after a while. */
+async function ask(path, body) {
+  for (let tried = 1; ; tried++) {
+    let answer;
+    try {
+      answer = await fetch(new URL(path, settings.base), {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(body),
+        credentials: "omit",
+        cache: "no-store",
+      });
+    } catch (error) {
+      if (tried >= TRIES) throw new Refused(0);
+    }
+    if (answer?.ok) return answer.json();
+    if (answer && (answer.status < 500 || tried >= TRIES)) {
+      const said = await answer.json().catch(() => null);
+      throw new Refused(answer.status, said, Number(answer.headers.get("Retry-After")) || 60);
+    }
+    await pause(500 * 2 ** tried);
+  }
+}
+
+const bytesOf = async (address) => {
+  const text = atob(address.slice(address.indexOf(",") + 1));
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+};
+
+export class DrCaptcha extends HTMLElement {
+  static formAssociated = true;
+  static observedAttributes = ["theme", "data-theme", "size", "data-size", "language", "data-language", "required"];
+
+  #internals = this.attachInternals();
+  #root = this.attachShadow({ mode: "open", delegatesFocus: true });
+  #text = ENGLISH;
+  #challenge = null;
+  #response = "";
+  #expired = false;
+  #kind = "picture";
+  #timer = 0;
+  #run = 0;
+  #fields = [];
+  #waiting = [];
+  #sound = null;
+  options = {};
+
+  constructor() {
+    super();
+    this.#root.adoptedStyleSheets = [sheet];
+  }
+
+  /** What the page says under this name: by `render`, or in an attribute with or without data-. */
+  option(name, otherwise = null) {
+    return this.options[name] ?? this.getAttribute(`data-${name}`) ?? this.getAttribute(name) ?? otherwise;
+  }
+
+  get response() {
+    return this.#response;
+  }
+
+  get expired() {
+    return this.#expired;
+  }
+
+  get invisible() {
+    return this.option("size") === "invisible";
+  }
+
+  async connectedCallback() {
+    this.widget ??= `drcaptcha-${count++}`;
+    widgets.set(this.widget, this);
+    if (!this.#fields.length) {
+      const named = this.option("response-field-name") ?? this.option("name");
+      const field = this.option("response-field");
+      const names = named ? [named] : FIELDS[this.options.compat] ?? [NAME];
+      if (field !== "false" && field !== false) {
+        this.#fields = names.map((name) => make("input", { type: "hidden", name }));
+        this.append(...this.#fields);
+      }
+    }
+    this.#dress();
+    await this.#speak();
+    if (this.isConnected && !this.#challenge && !this.#response) this.#rest();
+  }
+
+  disconnectedCallback() {
+    clearTimeout(this.#timer);
+    this.#run++;
+  }
+
+  attributeChangedCallback(name) {
+    if (!this.isConnected) return;
+    this.#dress();
+    if (name.endsWith("language")) this.#speak().then(() => this.reset());
+  }
+
+  formResetCallback() {
+    this.reset();
+  }
+
+  #dress() {
+    const theme = this.option("theme", "auto");
+    const dark = theme === "dark" || (theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
+    const more = theme === "contrast" || (theme === "auto" && matchMedia("(prefers-contrast: more)").matches);
+    this.classList.toggle("contrast", more);
+    this.classList.toggle("dark", dark && !more);
+    for (const size of ["compact", "flexible"]) this.classList.toggle(size, this.option("size") === size);
+    this.#validate();
+  }
+
+  async #speak() {
+    const asked = this.option("language");
+    const wanted = [asked === "auto" ? null : asked, settings.language, document.documentElement.lang, ...navigator.languages];
+    this.#text = await textsOf(wanted);
+  }
+
+  #validate() {
+    const missing = this.hasAttribute("required") && !this.#response;
+    const anchor = this.#root.querySelector("button, input");
+    if (missing) this.#internals.setValidity({ valueMissing: true }, this.#text.required, anchor ?? undefined);
+    else this.#internals.setValidity({});
+  }
+
+  /** Tell the page: by an event, and by the function that it named. */
+  #tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
+    const called = this.option(name === "success" ? "callback" : `${name}-callback`);
+    const callback = typeof called === "string" ? window[called] : called;
+    if (typeof callback === "function") callback(detail);
+  }
+
+  #show(...content) {
+    const { language } = this.#text;
+    const held = this.#root.activeElement !== null;
+    const box = make("div", { class: "box", role: "group", "aria-label": "DrCaptcha", lang: language, dir: RTL.includes(language) ? "rtl" : "ltr" });
+    if (this.test) box.append(make("p", { class: "test" }, this.#text.test));
+    box.append(...content.filter(Boolean));
+    // The live region stays where it is, so that what changes in it is read out.
+    this.said ??= make("p", { class: "said", role: "status" });
+    box.append(this.said);
+    if (this.invisible) {
+      let dialog = this.#root.querySelector("dialog");
+      if (!dialog) {
+        dialog = make("dialog", { "aria-label": "DrCaptcha", onclose: () => this.#closed() });
+        this.#root.replaceChildren(dialog);
+      }
+      dialog.replaceChildren(box);
+    } else this.#root.replaceChildren(box);
+    for (const element of box.querySelectorAll("button, input")) {
+      if (this.option("tabindex")) element.tabIndex = Number(this.option("tabindex"));
+    }
+    if (held) this.#root.querySelector("input, button")?.focus();
+    this.#validate();
+  }
+
+  #say(text, bad = false) {
+    if (!this.said) return;
+    this.said.classList.toggle("bad", bad);
+    this.said.textContent = text;
+  }
+
+  /** Wait for the visitor to begin: until then nothing is asked of the server. */
+  #rest(text = "") {
+    clearTimeout(this.#timer);
+    this.#challenge = null;
+    const button = make("button", { type: "button", class: "open", onclick: () => this.load() }, make("span", { class: "tick" }), this.#text.start);
+    this.#show(button);
+    this.#say(text, Boolean(text));
+  }
+
+  #set(response) {
+    this.#response = response;
+    for (const field of this.#fields) field.value = response;
+    this.#validate();
+  }
+
+  /** Ask for a challenge and show it. */
+  async load({ say = "", kind = this.#kind, focus = true } = {}) {
+    const run = ++this.#run;
+    clearTimeout(this.#timer);
+    this.#kind = kind;
+    this.#set("");
+    const waiting = make("button", { type: "button", class: "open spin", "aria-disabled": "true" }, make("span", { class: "tick" }), this.#text.loading);
+    if (!this.#challenge) this.#show(waiting);
+    if (focus) this.#root.querySelector("button, input")?.focus();
+    let challenge;
+    try {
+      challenge = await ask("/api/v1/challenges", {
+        sitekey: this.option("sitekey", ""),
+        action: this.option("action", ""),
+        cdata: this.option("cdata", this.option("cData", "")),
+        ...(kind === "audio" && { kind, language: this.#text.language }),
+      });
+      challenge.bytes = await bytesOf(challenge.audio ?? challenge.image);
+    } catch (error) {
+      if (run === this.#run) this.#fault(error);
+      return;
+    }
+    if (run !== this.#run || !this.isConnected) return;
+    this.#challenge = challenge;
+    this.test = challenge.test === true;
+    this.working = import(new URL("work.js", settings.base).href).then(({ solve }) => solve(challenge.work));
+    this.working.catch(() => {});
+    await (kind === "audio" ? this.#listen(challenge) : this.#picture(challenge));
+    if (run !== this.#run) return;
+    this.#say(say, Boolean(say));
+    if (focus) this.input.focus();
+    this.#timer = setTimeout(() => this.#outlived(), 1000 * challenge.expires_in);
+  }
+
+  #fault(error) {
+    const { status, code, after } = error;
+    const texts = { 429: filled(this.#text.busy, { s: after }), 0: this.#text.failed };
+    const refused = status && status < 500 && status !== 429;
+    const text = texts[status] ?? (refused ? filled(this.#text.refused, { why: error.message }) : this.#text.failed);
+    this.#rest(text);
+    if (status === 429) {
+      const button = this.#root.querySelector(".open");
+      button.disabled = true;
+      this.#timer = setTimeout(() => (button.disabled = false), Math.min(1000 * after, 2 ** 30));
+    }
+    this.#settle(null, new Error(code));
+    this.#tell("error", code);
+  }
+
+  async #picture({ bytes, length }) {
+    const bitmap = await createImageBitmap(new Blob([bytes]));
+    const canvas = make("canvas", { class: "picture", role: "img", "aria-label": filled(this.#text.picture, { n: length }), width: bitmap.width, height: bitmap.height });
+    canvas.getContext("2d").drawImage(bitmap, 0, 0);
+    this.#question(this.#text.type, canvas);
+  }
+
+  async #listen({ bytes }) {
+    this.replays = REPLAYS;
+    this.#question(this.#text.hear, null);
+    this.#sound ??= new AudioContext();
+    this.buffer = await this.#sound.decodeAudioData(bytes.buffer);
+    this.#play();
+  }
+
+  #play() {
+    this.source?.stop();
+    this.source = new AudioBufferSourceNode(this.#sound, { buffer: this.buffer });
+    this.source.connect(this.#sound.destination);
+    this.#sound.resume();
+    this.source.start();
+  }
+
+  #question(text, picture) {
+    const { length, audio_offered: offered } = this.#challenge;
+    const said = this.#text;
+    const audio = this.#kind === "audio";
+    const counter = make("span", { class: "count", "aria-hidden": "true" });
+    const tool = (name, onclick) => make("button", { type: "button", title: said[name], "aria-label": said[name], onclick }, icon(ICONS[name]));
+    this.input = make("input", {
+      id: "answer", type: "text", dir: "ltr", autocomplete: "off", autocapitalize: "off", autocorrect: "off", spellcheck: "false",
+      enterkeyhint: "send", maxlength: 2 * length,
+      oninput: () => (counter.textContent = filled(said.count, { k: this.#typed().length, n: length })),
+      onkeydown: (event) => {
+        // Enter checks the answer; it does not send the page's form.
+        if (event.key === "Enter" && !event.isComposing) (event.preventDefault(), this.check());
+      },
+    });
+    const replay = audio && tool("replay", () => {
+      this.#play();
+      replay.disabled = --this.replays <= 0;
+    });
+    const unread = !audio && make("button", { type: "button", class: "wide", onclick: () => {
+      this.input.setRangeText("?", this.input.selectionStart, this.input.selectionEnd, "end");
+      this.input.dispatchEvent(new Event("input"));
+      this.input.focus();
+    } }, `? ${said.unread}`);
+    const tools = [
+      tool("another", () => this.load()),
+      replay,
+      offered && tool(audio ? "look" : "listen", () => this.load({ kind: audio ? "picture" : "audio" })),
+      unread,
+      this.invisible && tool("close", () => this.close()),
+      counter,
+    ];
+    this.#show(
+      picture,
+      make("label", { for: "answer" }, filled(text, { n: length })),
+      make("div", { class: "row" }, this.input, make("button", { type: "button", class: "main", onclick: () => this.check() }, said.check)),
+      make("div", { class: "tools" }, ...tools.filter(Boolean)),
+    );
+    this.input.dispatchEvent(new Event("input"));
+  }
+
+  #typed() {
+    return [...this.input.value.replace(/\s/g, "")];
+  }
+
+  /** Send what was typed. */
+  async check() {
+    if (!this.#typed().length) return void this.input.focus();
+    const run = ++this.#run;
+    const kind = this.#kind;
+    clearTimeout(this.#timer);
+    const fields = this.#root.querySelectorAll("input, button");
+    const answer = this.input.value;
+    this.#say(this.#text.loading);
+    for (const one of fields) one.setAttribute("aria-disabled", "true");
+    let judged;
+    try {
+      const work = await this.working;
+      judged = await ask("/api/v1/answers", { challenge: this.#challenge.challenge, answer, ...(work && { work }) });
+    } catch (error) {
+      if (run !== this.#run) return;
+      if (error.status === 409 || error.status === 410) return void this.load({ say: this.#text.renewed });
+      return void this.#fault(error);
+    }
+    if (run !== this.#run) return;
+    if (!judged.passed) return void this.load({ say: this.#text.wrong, kind });
+    this.#pass(judged.response);
+  }
+
+  #pass(response) {
+    this.source?.stop();
+    this.#challenge = null;
+    this.#expired = false;
+    const tick = icon("M5 12l5 5 9-10", "tick");
+    this.#show(make("p", { class: "solved", tabindex: "-1" }, tick, this.#text.solved));
+    this.#say("");
+    if (!this.invisible) this.#root.querySelector(".solved").focus();
+    this.#set(response);
+    this.#timer = setTimeout(() => this.#outlived(), 1000 * LIFE);
+    this.#settle(response);
+    this.#root.querySelector("dialog")?.close();
+    this.#tell("success", response);
+  }
+
+  /** A challenge is renewed where somebody is at it; a response that nobody used is void. */
+  #outlived() {
+    if (this.#response) {
+      this.#set("");
+      this.#expired = true;
+      this.#rest(this.#text.expired);
+      this.#tell("expired");
+    } else {
+      this.#tell("timeout");
+      if (document.hidden) this.#rest(this.#text.expired);
+      else this.load({ say: this.#text.renewed, focus: this.#root.activeElement !== null });
+    }
+  }
+
+  #settle(response, error) {
+    for (const { resolve, reject } of this.#waiting.splice(0)) response ? resolve(response) : reject(error);
+  }
+
+  #closed() {
+    if (!this.#response) {
+      this.#run++;
+      this.#settle(null, new Error("challenge-closed"));
+      this.#tell("close");
+    }
+  }
+
+  close() {
+    this.#root.querySelector("dialog")?.close();
+  }
+
+  /** Begin as if the visitor had asked for it; return a promise of the response. */
+  execute() {
+    if (this.#response) return Promise.resolve(this.#response);
+    const solved = new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    this.#speak().then(() => {
+      if (!this.#challenge) this.load();
+      const dialog = this.#root.querySelector("dialog");
+      if (dialog && !dialog.open) dialog.showModal();
+    });
+    return solved;
+  }
+
+  reset() {
+    this.#run++;
+    this.#expired = false;
+    this.#set("");
+    this.#rest();
+  }
+}
+
+/** Turn an element, or one by its id or selector, into the element itself. */
+export function find(place) {
+  if (typeof place !== "string") return place;
+  return document.getElementById(place) ?? document.querySelector(place);
+}
+
+/** Return the widget with this id, in this place, or the first of all. */
+export function widget(which) {
+  if (which === undefined || which === null) return widgets.values().next().value;
+  if (widgets.has(which)) return widgets.get(which);
+  const numbered = typeof which === "number" ? [...widgets.values()][which] : null;
+  return numbered ?? [...widgets.values()].find((one) => one === which || one.parentElement === find(which));
+}
+
+/** Put a widget into a place; return its id, a number where the service's own was one. */
+export function render(place, options = {}, compat = "") {
+  const parent = find(place);
+  if (!parent) throw new Error(`DrCaptcha: there is no ${place} to put the widget into.`);
+  if (parent.querySelector("dr-captcha")) throw new Error("DrCaptcha: there is a widget in this place already.");
+  const element = document.createElement("dr-captcha");
+  const said = Object.fromEntries([...parent.attributes].filter(({ name }) => name.startsWith("data-")).map(({ name, value }) => [name.slice(5), value]));
+  element.options = { ...said, ...options, compat };
+  parent.append(element);
+  return compat === "recaptcha" ? [...widgets.values()].indexOf(element) : element.widget;
+}
+
+/** Fill a place that the page has marked with a class. A button among them asks when it is pressed. */
+export function adopt(place, compat) {
+  if (place.querySelector("dr-captcha") || place.localName === "dr-captcha") return;
+  if (place.matches("button, input")) {
+    const home = make("span");
+    place.after(home);
+    const { sitekey, callback, action } = place.dataset;
+    const id = render(home, { sitekey, action, callback, size: "invisible" }, compat);
+    place.addEventListener("click", (event) => {
+      event.preventDefault();
+      api.execute(id).catch(() => {});
+    });
+  } else render(place, {}, compat);
+}
+
+/** Ask once, in a window of its own; return a promise of the response. */
+export function once(sitekey, action, compat) {
+  const home = make("div");
+  document.body.append(home);
+  const one = widget(render(home, { sitekey, action, size: "invisible", "response-field": false }, compat));
+  return one.execute().finally(() => (widgets.delete(one.widget), home.remove()));
+}
+
+export const api = {
+  render: (place, options) => render(place, options),
+  reset: (id) => widget(id)?.reset(),
+  execute: (id) => widget(id)?.execute() ?? Promise.reject(new Error("there is no widget")),
+  getResponse: (id) => widget(id)?.response ?? "",
+  isExpired: (id) => widget(id)?.expired ?? false,
+  remove: (id) => {
+    const one = widget(id);
+    if (one) (widgets.delete(one.widget), one.remove());
+  },
+};
+
+customElements.define("dr-captcha", DrCaptcha);

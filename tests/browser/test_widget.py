@@ -1,0 +1,354 @@
+"""The widget on pages of other hosts, in a browser."""
+
+import json
+import re
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import NamedTuple
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Locator, Page, Response, Route, expect
+
+from drcaptcha.widget.views import parts
+from tests.registered import Keys
+
+Open = Callable[..., BrowserContext]
+Solve = Callable[[str], str]
+MOST = 15_000
+"""Bytes, compressed, that a first use may transfer."""
+
+
+class Elsewhere(NamedTuple):
+    """Pages on another origin than the server's. They allow themselves the widget and nothing else."""
+
+    address: str
+    pages: dict[str, str]
+
+    def show(self, page: Page, body: str) -> None:
+        """Let ``page`` go to a page with this body."""
+        name = f"/{len(self.pages)}"
+        self.pages[name] = (
+            f'<!doctype html><html lang="en"><title>Elsewhere</title><main><h1>A form</h1>{body}</main></html>'
+        )
+        page.goto(self.address + name)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(server: str) -> Iterator[Elsewhere]:
+    pages: dict[str, str] = {}
+    policy = f"default-src 'none'; script-src {server}; connect-src {server}; form-action 'self'; img-src 'self'"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = pages.get(urllib.parse.urlsplit(self.path).path, "").encode()
+            self.send_response(200 if body else 204)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Security-Policy", policy)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        Thread(target=httpd.serve_forever, daemon=True).start()
+        yield Elsewhere(f"http://localhost:{httpd.server_port}", pages)
+        httpd.shutdown()
+
+
+def script(server: str, query: str = "") -> str:
+    return f'<script src="{server}/widget/v1/api.js{query}" async defer></script>'
+
+
+def begin(page: Page, widget: Locator) -> str:
+    """Ask a widget for its challenge; return the picture's address."""
+    with page.expect_response("**/api/v1/challenges") as asked:
+        widget.get_by_role("button", name="I am human").click()
+    expect(widget.get_by_role("textbox")).to_be_focused()
+    return str(asked.value.json()["image"])
+
+
+def redeemed(server: str, path: str, secret: str, response: str) -> dict[str, object]:
+    fields = urllib.parse.urlencode({"secret": secret, "response": response}).encode()
+    with urllib.request.urlopen(server + path, fields) as answer:  # noqa: S310
+        return dict(json.load(answer))
+
+
+def test_a_visitor_passes_on_another_host_and_the_site_redeems_it(
+    page: Page, elsewhere: Elsewhere, server: str, site: Keys, solve: Solve
+) -> None:
+    tag = f'<dr-captcha sitekey="{site.sitekey}" data-action="login" required></dr-captcha>'
+    elsewhere.show(page, f"<form>{tag}<button>Send</button></form>" + script(server))
+    widget = page.locator("dr-captcha")
+    right = solve(begin(page, widget))
+    assert not page.evaluate("document.forms[0].checkValidity()")
+    widget.get_by_role("textbox").fill(right[:-1])
+    expect(widget.get_by_text(f"{len(right) - 1} of {len(right)}")).to_be_visible()
+    widget.get_by_role("textbox").fill(right)
+    widget.get_by_role("textbox").press("Enter")
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+    assert page.url.startswith(elsewhere.address + "/")
+    assert "?" not in page.url
+    assert page.evaluate("document.forms[0].checkValidity()")
+    response = page.locator("input[name=drcaptcha-response]").input_value()
+    assert page.evaluate("drcaptcha.getResponse()") == response
+    assert page.evaluate("[...new FormData(document.forms[0])]") == [["drcaptcha-response", response]]
+    said = redeemed(server, "/recaptcha/api/siteverify", site.secret, response)
+    assert (said["success"], said["hostname"], said["action"]) == (True, "localhost", "login")
+    assert not redeemed(server, "/recaptcha/api/siteverify", site.secret, response)["success"]
+    assert page.context.cookies() == []
+
+
+def test_after_a_wrong_answer_another_picture_comes(
+    page: Page, elsewhere: Elsewhere, server: str, site: Keys, solve: Solve
+) -> None:
+    elsewhere.show(page, f'<dr-captcha sitekey="{site.sitekey}"></dr-captcha>' + script(server))
+    widget = page.locator("dr-captcha")
+    right = solve(begin(page, widget))
+    widget.get_by_role("textbox").fill("".join("W" if one != "W" else "7" for one in right))
+    with page.expect_response("**/api/v1/challenges") as asked:
+        widget.get_by_role("button", name="Check").click()
+    expect(widget.get_by_role("status")).to_have_text("That was not right. Here is another one.")
+    widget.get_by_role("textbox").fill(solve(asked.value.json()["image"]))
+    widget.get_by_role("button", name="Check").click()
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+
+
+def test_it_can_be_done_with_the_keyboard_alone(
+    page: Page, elsewhere: Elsewhere, server: str, site: Keys, solve: Solve
+) -> None:
+    elsewhere.show(
+        page, f'<dr-captcha sitekey="{site.sitekey}"></dr-captcha><a href="#after">After</a>' + script(server)
+    )
+    expect(page.locator("dr-captcha").get_by_role("button")).to_be_visible()
+    page.keyboard.press("Tab")
+    with page.expect_response("**/api/v1/challenges") as asked:
+        page.keyboard.press("Enter")
+    box = page.locator("dr-captcha").get_by_role("textbox")
+    expect(box).to_be_focused()
+    right = solve(asked.value.json()["image"])
+    page.keyboard.type(right[:1])
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    expect(page.locator("dr-captcha").get_by_role("button", name="Can't read one")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(box).to_have_value(right[0] + "?")
+    expect(box).to_be_focused()
+    page.keyboard.press("Backspace")
+    page.keyboard.type(right[1:])
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("You are human.")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("After")).to_be_focused()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+@pytest.mark.parametrize("how", ['language="en"', 'language="ar" size="compact"'])
+def test_nothing_stands_in_the_way_of_anybody(
+    theme: str, how: str, open_context: Open, elsewhere: Elsewhere, server: str
+) -> None:
+    page = open_context(viewport={"width": 320, "height": 640}, bypass_csp=True).new_page()
+    elsewhere.show(page, f'<dr-captcha sitekey="test-fails" theme="{theme}" {how}></dr-captcha>' + script(server))
+    axe = Axe()
+
+    def check() -> None:
+        found = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    check()
+    page.locator("dr-captcha button").click()
+    expect(page.locator("dr-captcha").get_by_role("textbox")).to_be_focused()
+    check()
+    page.keyboard.type("abc")
+    page.keyboard.press("Enter")
+    expect(page.locator("dr-captcha").get_by_role("status")).to_be_visible()
+    expect(page.locator("dr-captcha").get_by_role("textbox")).to_have_value("")
+    check()
+
+
+def test_every_button_is_large_enough_to_hit(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    elsewhere.show(page, '<dr-captcha sitekey="test-passes" size="compact"></dr-captcha>' + script(server))
+    begin(page, page.locator("dr-captcha"))
+    for button in page.locator("dr-captcha").get_by_role("button").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 24
+
+
+def test_test_keys_are_marked(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    elsewhere.show(page, '<dr-captcha sitekey="test-passes"></dr-captcha>' + script(server))
+    begin(page, page.locator("dr-captcha"))
+    expect(page.get_by_text("Test key: this protects nothing")).to_be_visible()
+
+
+def test_a_host_that_is_not_listed_is_told_why(
+    open_context: Open, elsewhere: Elsewhere, server: str, site: Keys
+) -> None:
+    page = open_context(expected=("403", "CORS", "ERR_FAILED", "Content Security Policy"), bypass_csp=True).new_page()
+    other = elsewhere.address.replace("localhost", "127.0.0.1")
+    elsewhere.show(page, f'<dr-captcha sitekey="{site.sitekey}"></dr-captcha>' + script(server))
+    page.goto(other + page.url.removeprefix(elsewhere.address))
+    page.locator("dr-captcha").get_by_role("button").click()
+    expect(page.locator("dr-captcha").get_by_role("status")).to_have_text(
+        "The captcha can't be reached. Try again.", timeout=20_000
+    )
+
+
+def test_a_bad_network_is_tried_again(open_context: Open, elsewhere: Elsewhere, server: str) -> None:
+    page = open_context(expected=("503",)).new_page()
+    fails = [503, 503]
+
+    def unstable(route: Route) -> None:
+        if route.request.method == "POST" and fails:
+            route.fulfill(status=fails.pop(), headers={"Access-Control-Allow-Origin": "*"})
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/challenges", unstable)
+    elsewhere.show(page, '<dr-captcha sitekey="test-passes"></dr-captcha>' + script(server))
+    page.locator("dr-captcha").get_by_role("button").click()
+    expect(page.locator("dr-captcha").get_by_role("textbox")).to_be_focused(timeout=15_000)
+    assert fails == []
+
+
+def test_a_response_that_nobody_used_expires(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    page.clock.install()
+    page.add_init_script("onexpired = () => { window.told = true }")
+    tag = '<dr-captcha sitekey="test-passes" data-expired-callback="onexpired"></dr-captcha>'
+    elsewhere.show(page, tag + script(server))
+    widget = page.locator("dr-captcha")
+    begin(page, widget)
+    widget.get_by_role("textbox").fill("x")
+    widget.get_by_role("button", name="Check").click()
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+    assert not page.evaluate("drcaptcha.isExpired()")
+    page.clock.fast_forward(121_000)
+    expect(widget.get_by_role("status")).to_have_text("That was a while ago. Please show it once more.")
+    assert page.evaluate("[drcaptcha.isExpired(), drcaptcha.getResponse(), told]") == [True, "", True]
+
+
+def test_a_challenge_that_took_too_long_is_renewed(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    page.clock.install()
+    elsewhere.show(page, '<dr-captcha sitekey="test-passes"></dr-captcha>' + script(server))
+    widget = page.locator("dr-captcha")
+    begin(page, widget)
+    with page.expect_response("**/api/v1/challenges"):
+        page.clock.fast_forward(301_000)
+    expect(widget.get_by_role("status")).to_have_text("The time was over. Here is another one.")
+
+
+def test_a_page_renders_several_resets_and_removes_them(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    page.add_init_script(
+        "begun = () => { window.ids = ['a', 'b'].map((id) => drcaptcha.render(id, { sitekey: 'test-passes' })) }"
+    )
+    elsewhere.show(page, '<div id="a"></div><div id="b"></div>' + script(server, "?render=explicit&onload=begun&hl=de"))
+    widgets = page.locator("dr-captcha")
+    expect(widgets).to_have_count(2)
+    second = widgets.nth(1)
+    second.get_by_role("button", name="Ich bin ein Mensch").click()
+    second.get_by_role("textbox").fill("x")
+    second.get_by_role("button", name="Prüfen").click()
+    expect(second.get_by_text("Sie sind ein Mensch.")).to_be_visible()
+    assert page.evaluate("ids.map((id) => drcaptcha.getResponse(id))") == ["", "test-response"]
+    page.evaluate("drcaptcha.reset(ids[1])")
+    expect(second.get_by_role("button", name="Ich bin ein Mensch")).to_be_visible()
+    page.evaluate("drcaptcha.remove(ids[0])")
+    expect(widgets).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/recaptcha/api.js", "g-recaptcha"),
+        ("/widget/v1/api.js?compat=recaptcha", "g-recaptcha"),
+        ("/1/api.js", "h-captcha"),
+        ("/turnstile/v0/api.js", "cf-turnstile"),
+    ],
+)
+def test_pages_written_for_other_services_work(  # noqa: PLR0917 -- Fixtures.
+    path: str, place: str, page: Page, elsewhere: Elsewhere, server: str, site: Keys, solve: Solve
+) -> None:
+    page.add_init_script("done = (response) => { window.told = response }")
+    form = f'<form><div class="{place}" data-sitekey="{site.sitekey}" data-callback="done"></div></form>'
+    elsewhere.show(page, f'{form}<script src="{server}{path}" async defer></script>')
+    widget = page.locator("dr-captcha")
+    widget.get_by_role("textbox")
+    right = solve(begin(page, widget))
+    widget.get_by_role("textbox").fill(right)
+    widget.get_by_role("button", name="Check").click()
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+    response = page.locator(f"input[name={place}-response]").input_value()
+    assert response
+    assert page.evaluate("told") == response
+    name = {"g": "grecaptcha", "h": "hcaptcha", "c": "turnstile"}[place[0]]
+    assert page.evaluate(f"{name}.getResponse()") == response
+
+
+def test_a_page_of_version_3_asks_in_a_window(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    elsewhere.show(page, f'<script src="{server}/recaptcha/api.js?render=test-passes" async defer></script>')
+    page.wait_for_function("!!window.grecaptcha?.execute")
+    page.evaluate("void grecaptcha.execute('test-passes', {action: 'login'}).then((told) => { window.told = told })")
+    window = page.get_by_role("dialog")
+    window.get_by_role("textbox").fill("x")
+    window.get_by_role("textbox").press("Enter")
+    page.wait_for_function("window.told")
+    assert page.evaluate("told") == "test-response"
+    expect(page.locator("dr-captcha")).to_have_count(0)
+
+
+def test_a_window_that_is_closed_says_so(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    elsewhere.show(page, f'<script src="{server}/recaptcha/api.js?render=test-passes" async defer></script>')
+    page.wait_for_function("!!window.grecaptcha?.execute")
+    page.evaluate(
+        "void grecaptcha.execute('test-passes', {action: 'login'}).catch((error) => { window.told = error.message })"
+    )
+    expect(page.get_by_role("dialog").get_by_role("textbox")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.wait_for_function("window.told")
+    assert page.evaluate("told") == "challenge-closed"
+
+
+def test_work_is_done_in_a_worker_and_without_one(open_context: Open, elsewhere: Elsewhere, server: str) -> None:
+    work = {"salt": "of a test", "bits": 10, "count": 4}
+    for bypass in (True, False):  # The page's own policy lets no worker run.
+        context = open_context(bypass_csp=bypass, expected=() if bypass else ("worker", "Content Security Policy"))
+        page = context.new_page()
+        elsewhere.show(page, "")
+        found = page.evaluate(f"import('{server}/widget/v1/work.js').then(({{solve}}) => solve({json.dumps(work)}))")
+        assert len(found) == work["count"]
+        for i, n in enumerate(found):
+            assert sha256(f"{work['salt']}:{i}:{n}".encode()).digest()[0] == 0
+
+
+def test_little_is_transferred(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    loaded: dict[str, int] = {}
+
+    def note(response: Response) -> None:
+        name = urllib.parse.urlsplit(response.url).path.removeprefix("/widget/v1/")
+        if name in parts():
+            assert response.headers["content-encoding"] == "gzip"
+            loaded[name] = int(response.headers["content-length"])
+
+    page.on("response", note)
+    elsewhere.show(page, '<dr-captcha sitekey="test-passes" language="ar"></dr-captcha>' + script(server))
+    page.locator("dr-captcha").get_by_role("button").click()
+    expect(page.locator("dr-captcha").get_by_role("textbox")).to_be_focused()
+    assert {"api.js", "element.js", "style.js", "work.js", "languages/ar.json"} <= loaded.keys()
+    assert sum(loaded.values()) < MOST
+
+
+def test_all_languages_are_whole(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    elsewhere.show(page, "")
+    english = page.evaluate(f"import('{server}/widget/v1/element.js').then((element) => element.ENGLISH)")
+    languages = {name: json.loads(part.content) for name, part in parts().items() if name.startswith("languages/")}
+    assert len(languages) >= 12
+    for name, texts in languages.items():
+        assert texts.keys() == english.keys(), name
+        for key, text in texts.items():
+            assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", english[key])), (name, key)
