@@ -4,8 +4,8 @@
 
 A cycle is what one visitor takes: a challenge is issued, its picture fetched, and the right answer judged; ours takes
 the votes with it. Both run under granian with two processes on SQLite, and wrk (from the system's packages) is the
-visitors, 32 at once, each cycle from an address of its own. All glyphs are said to be an A, so that wrk knows the
-answer. Told are cycles per core-second (processor time of the server's processes, so the client's does not count) and the
+visitors, 32 at once, each cycle from an address of its own. All glyphs are said to be an A, so that wrk knows it.
+Told are cycles per core-second (processor time of the server's processes, so the client's does not count) and the
 time that requests take. The peer is installed into the folder. ``--soak MINUTES`` goes on at half the peak and tells
 errors and memory.
 """
@@ -252,6 +252,8 @@ def ours(folder: Path, glyphs: int) -> dict[str, str]:
         "DATABASE_URL": "",
         "DRCAPTCHA_PROXIES": "1",
         "DRCAPTCHA_POOL": "0",
+        "DRCAPTCHA_RATE": "0",
+        "DRCAPTCHA_SITE_RATE": "0",
         "DJANGO_SETTINGS_MODULE": "drcaptcha.settings",
     }
     if not state.exists():

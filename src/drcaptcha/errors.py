@@ -54,6 +54,32 @@ class QuotaReached(DrCaptchaError):
     message = "This site has had its challenges for today. Try again tomorrow."
 
 
+class TooManyRequests(DrCaptchaError):
+    """The source, or the site, has called too often."""
+
+    code = "too-many-requests"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    message = "Too many requests. Wait a while."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many requests. Try again in {retry_after} seconds.")
+        self.retry_after = retry_after
+
+
+class WorkMissing(BadRequest):
+    """The answer came without the proof of work that its challenge asks for."""
+
+    code = "work-missing"
+    message = "This challenge asks for proof of work; send it with the answer."
+
+
+class WorkWrong(BadRequest):
+    """The proof of work is none."""
+
+    code = "work-wrong"
+    message = "The proof of work does not solve the puzzles of this challenge."
+
+
 class ChallengeError(DrCaptchaError):
     """The challenge can't be judged."""
 

@@ -42,6 +42,9 @@ DRCAPTCHA_CHALLENGE_SECONDS = env.number("DRCAPTCHA_CHALLENGE_SECONDS", 300, lea
 DRCAPTCHA_RETRAIN = env.text("DRCAPTCHA_RETRAIN", "off")
 DRCAPTCHA_RETRAIN_NETWORKS = env.words("DRCAPTCHA_RETRAIN_NETWORKS") or ["compact", "slim"]
 DRCAPTCHA_RETRAIN_MINUTES = env.number("DRCAPTCHA_RETRAIN_MINUTES", 0)
+DRCAPTCHA_RATE = env.number("DRCAPTCHA_RATE", 60)
+DRCAPTCHA_SITE_RATE = env.number("DRCAPTCHA_SITE_RATE", 3000)
+DRCAPTCHA_WORK = env.number("DRCAPTCHA_WORK", 13)
 DRCAPTCHA_PROXIES = env.number("DRCAPTCHA_PROXIES", 0)
 DRCAPTCHA_TEST_KEYS = env.flag("DRCAPTCHA_TEST_KEYS") or not (PRODUCTION or env.text("DRCAPTCHA_TEST_KEYS"))
 
@@ -124,7 +127,7 @@ CACHES = {
     "default": (
         {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
         if REDIS_URL
-        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
     ),
 }
 

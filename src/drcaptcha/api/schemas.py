@@ -1,5 +1,7 @@
 """What the API takes and gives."""
 
+from typing import Annotated
+
 from ninja import Field, Schema
 
 TOKEN = "gAAAAABrAzAptjwMnp8I"  # noqa: S105 - An example, not a secret.
@@ -36,6 +38,13 @@ class ChallengeRequest(Schema):
     )
 
 
+class Work(Schema):
+    algorithm: str = Field(examples=["SHA-256"])
+    salt: str = Field(examples=["kYx3dVq0m1Zl8c5UuR2bT7eA9wQ4sHj="])
+    bits: int = Field(description="Zero bits with which each hash begins, at the least.", examples=[13])
+    count: int = Field(description="How many numbers are to be found.", examples=[8])
+
+
 class ChallengeIssued(Schema):
     challenge: str = Field(
         description="Sealed token that stands for the challenge; send it back with the answer.", examples=[TOKEN]
@@ -43,6 +52,11 @@ class ChallengeIssued(Schema):
     image: str = Field(description="The picture, as a data URL.", examples=[PICTURE])
     length: int = Field(description="How many characters it shows.", examples=[6])
     expires_in: int = Field(description="Seconds in which it can be answered.", examples=[300])
+    work: Work | None = Field(
+        default=None,
+        description="Proof of work to be sent with the answer; null where none is asked for. For each i from 0 to "
+        "count - 1 a whole number n such that the SHA-256 of the text salt:i:n begins with so many zero bits.",
+    )
     test: bool = Field(default=False, description="Whether it was issued for a test key, and protects nothing.")
 
 
@@ -52,6 +66,13 @@ class AnswerRequest(Schema):
         max_length=100,
         description="What the visitor typed, from left to right; ? for a character that can't be read.",
         examples=["eaATOM"],
+    )
+
+    work: list[Annotated[int, Field(ge=0, lt=2**53)]] | None = Field(
+        default=None,
+        max_length=64,
+        description="The numbers that the challenge's proof of work asks for.",
+        examples=[None],
     )
 
 

@@ -16,7 +16,7 @@ from drcaptcha.api.document import DocumentedAPI
 from drcaptcha.api.pictures import glyph_of
 from drcaptcha.challenges import issuing, verifying
 from drcaptcha.challenges.tokens import Context
-from drcaptcha.errors import ChallengeError, DrCaptchaError, HostNotAllowed, NotReady, QuotaReached
+from drcaptcha.errors import ChallengeError, DrCaptchaError, HostNotAllowed, NotReady, QuotaReached, TooManyRequests
 from drcaptcha.learning import predicting
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
@@ -77,12 +77,15 @@ def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None 
     wanted = body or schemas.ChallengeRequest(sitekey=None, action="", cdata="")
     site = Dummy.by_sitekey(wanted.sitekey) or Site.of(wanted.sitekey)
     context = Context(host_of(request), wanted.action, wanted.cdata)
-    challenge = issuing.issue(site, now=timezone.now(), rng=np.random.default_rng(), context=context)
+    challenge = issuing.issue(
+        site, address=address_of(request), now=timezone.now(), rng=np.random.default_rng(), context=context
+    )
     return {
         "challenge": challenge.token,
         "image": challenge.data_url,
         "length": challenge.length,
         "expires_in": challenge.expires_in,
+        "work": challenge.work,
         "test": isinstance(site, Dummy),
     }
 
@@ -95,12 +98,19 @@ def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None 
         403: schemas.Error,
         409: schemas.Error,
         410: schemas.Error,
+        429: schemas.Error,
     },
 )
 def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying.Verdict:
     """Judge the one answer that a challenge gets."""
-    client = {"address": address_of(request), "host": host_of(request)}
-    return verifying.verify(body.challenge, body.answer, **client, now=timezone.now())
+    return verifying.verify(
+        body.challenge,
+        body.answer,
+        address=address_of(request),
+        host=host_of(request),
+        work=body.work,
+        now=timezone.now(),
+    )
 
 
 @v1.post(
@@ -124,8 +134,10 @@ def get_captcha(request: HttpRequest, response: HttpResponse) -> Status[dict[str
     """Issue a challenge, as the original did."""
     response["Cache-Control"] = "no-store"
     try:
-        challenge = issuing.issue(Site.of(None), now=timezone.now(), rng=np.random.default_rng())
-    except (NotReady, QuotaReached) as error:
+        challenge = issuing.issue(
+            Site.of(None), address=address_of(request), now=timezone.now(), rng=np.random.default_rng()
+        )
+    except (NotReady, QuotaReached, TooManyRequests) as error:
         return Status(error.status, {"message": error.message})
     return {"captcha": challenge.token, "image": challenge.data_url}
 
@@ -138,6 +150,7 @@ def get_captcha(request: HttpRequest, response: HttpResponse) -> Status[dict[str
         403: schemas.OldMessage,
         409: schemas.OldMessage,
         410: schemas.OldMessage,
+        429: schemas.OldMessage,
     },
 )
 def test_captcha(
@@ -150,9 +163,10 @@ def test_captcha(
     if not query.captcha or not query.value:
         return Status(HTTPStatus.BAD_REQUEST, {"message": "Send both captcha and value."})
     try:
-        client = {"address": address_of(request), "host": host_of(request)}
-        verdict = verifying.verify(query.captcha, query.value, **client, now=timezone.now())
-    except (ChallengeError, HostNotAllowed) as error:
+        verdict = verifying.verify(
+            query.captcha, query.value, address=address_of(request), host=host_of(request), now=timezone.now()
+        )
+    except (ChallengeError, HostNotAllowed, TooManyRequests) as error:
         return Status(error.status, {"message": error.message})
     return {"test": verdict.passed}
 
@@ -160,7 +174,10 @@ def test_captcha(
 @api.exception_handler(DrCaptchaError)
 def on_error(request: HttpRequest, error: DrCaptchaError) -> HttpResponse:
     """Answer with the error's own code and status."""
-    return _error(request, error.status, error.code, error.message)
+    response = _error(request, error.status, error.code, error.message)
+    if isinstance(error, TooManyRequests):
+        response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 @api.exception_handler(ValidationError)

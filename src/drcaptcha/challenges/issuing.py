@@ -8,7 +8,7 @@ import numpy as np
 from django.conf import settings
 from django.core.cache import cache
 
-from drcaptcha.challenges import tasks
+from drcaptcha.challenges import limiting, tasks, working
 from drcaptcha.challenges.composing import compose
 from drcaptcha.challenges.models import Captcha
 from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, seal, seal_dummy
@@ -32,6 +32,7 @@ class Challenge:
     height: int
     length: int
     expires_in: int
+    work: working.Work | None = None
 
     @property
     def data_url(self) -> str:
@@ -44,14 +45,17 @@ def lifetime() -> timedelta:
     return timedelta(seconds=settings.DRCAPTCHA_CHALLENGE_SECONDS)
 
 
-def issue(site: Site | Dummy, *, now: datetime, rng: np.random.Generator, context: Context = NOWHERE) -> Challenge:
-    """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site``.
+def issue(
+    site: Site | Dummy, *, address: str, now: datetime, rng: np.random.Generator, context: Context = NOWHERE
+) -> Challenge:
+    """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site`` who comes from ``address``.
 
     A captcha is never with two visitors at once: it goes back to the pool only after its challenge has expired
     unanswered. So a picture that somebody has solved is worth one pass at most.
 
     Raises:
         HostNotAllowed: the page that asks is on a host that the site has not listed.
+        TooManyRequests: too many were asked for lately, from there or for the site.
         QuotaReached: the site has had its challenges for today.
         NotReady: there are too few controls to compose one.
     """
@@ -59,20 +63,22 @@ def issue(site: Site | Dummy, *, now: datetime, rng: np.random.Generator, contex
         # Whatever is typed does not count, so the picture is as good as new when it comes back to the pool.
         return _handed_out(_draw(now, rng), seal_dummy(site, now))
     site.check_host(context.host)
+    limiting.check_issue(site, address, now)
     counting.take_from_quota(site, now)
     try:
         captcha = _draw(now, rng)
     except NotReady:
         counting.give_back(site, now)
         raise
-    return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context))
+    context = context._replace(bits=working.bits_for(site, address, now))
+    return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), context.bits)
 
 
 def _draw(now: datetime, rng: np.random.Generator) -> Captcha:
     return _claim(now, rng) or _compose(now, rng)
 
 
-def _handed_out(captcha: Captcha, token: str) -> Challenge:
+def _handed_out(captcha: Captcha, token: str, bits: int = 0) -> Challenge:
     return Challenge(
         token=token,
         picture=bytes(captcha.picture),
@@ -81,6 +87,7 @@ def _handed_out(captcha: Captcha, token: str) -> Challenge:
         height=captcha.height,
         length=captcha.length,
         expires_in=settings.DRCAPTCHA_CHALLENGE_SECONDS,
+        work=working.work_for(token, bits),
     )
 
 

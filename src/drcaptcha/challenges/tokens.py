@@ -33,13 +33,15 @@ class Purpose(Enum):
 class Context(NamedTuple):
     """Where a challenge is shown, and what the page said of it. It travels in the token and is stored nowhere.
 
-    ``issued`` are the seconds since 1970 at which the challenge was issued; in its response only.
+    ``issued`` are the seconds since 1970 at which the challenge was issued; in its response only. ``bits`` is how much
+    proof of work it asks for.
     """
 
     host: str = ""
     action: str = ""
     cdata: str = ""
     issued: int = 0
+    bits: int = 0
 
 
 NOWHERE = Context()

@@ -1,12 +1,14 @@
 """Judging answers."""
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from drcaptcha.challenges import limiting, working
 from drcaptcha.challenges.issuing import lifetime
 from drcaptcha.challenges.models import LEAST_CONTROLS, Attempt, Captcha, Judgement, Slot
 from drcaptcha.challenges.tokens import Purpose, seal, unseal
@@ -30,13 +32,17 @@ class Verdict:
 
 
 @transaction.atomic
-def verify(token: str, answer: str, *, address: str, now: datetime, host: str = "") -> Verdict:
+def verify(
+    token: str, answer: str, *, address: str, now: datetime, host: str = "", work: Sequence[int] | None = None
+) -> Verdict:
     """Judge the one answer that a challenge gets; after a pass, take the votes.
 
     Raises:
         ChallengeError: the token was not issued here.
         HostNotAllowed: the page that answers is on a host that the site has not listed.
         ChallengeExpired: it is too old.
+        TooManyRequests: too many answers have come from there lately.
+        WorkMissing, WorkWrong: ``work`` is not what the challenge asks for.
         ChallengeUsed: it was answered before, rightly or wrongly.
     """
     sealed = unseal(Purpose.CHALLENGE, token, lifetime(), now)
@@ -48,6 +54,8 @@ def verify(token: str, answer: str, *, address: str, now: datetime, host: str = 
     if site is None:
         raise ChallengeError
     site.check_host(host)
+    limiting.check_answer(site, address, now)
+    working.check(token, sealed.context.bits, work)
     if captcha is None:
         raise ChallengeExpired
     typed, slots = characters(answer), captcha.slots_now()
@@ -59,10 +67,11 @@ def verify(token: str, answer: str, *, address: str, now: datetime, host: str = 
     labels = voting.record([ballot(captcha.pk, slots, typed, judgement, source)], now=now)
     tasks.ask_for_estimate()
     if not judgement.passed:
+        limiting.note_failure(site, address, now)
         counting.count(site.pk, now, failed=1)
         return Verdict(passed=False, response=None)
     counting.count(site.pk, now, passed=1, labels=labels)
-    context = sealed.context._replace(issued=int(sealed.at.timestamp()))
+    context = sealed.context._replace(issued=int(sealed.at.timestamp()), bits=0)
     return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt.pk, site.pk, now, context))
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from drcaptcha.api.clients import address_of
 from drcaptcha.api.views import api
 from drcaptcha.challenges import issuing, verifying
-from drcaptcha.errors import ChallengeError, NotReady, QuotaReached
+from drcaptcha.errors import ChallengeError, NotReady, QuotaReached, TooManyRequests
 from drcaptcha.pages import reference
 from drcaptcha.pages.figures import Figures
 from drcaptcha.sites.models import Site
@@ -38,8 +38,10 @@ def test_captcha(request: HttpRequest) -> HttpResponse:
     outcome, message = _judge(request) if request.method == "POST" else ("", "")
     context = {"outcome": outcome, "message": message}
     try:
-        challenge = issuing.issue(Site.of(None), now=timezone.now(), rng=np.random.default_rng())
-    except (NotReady, QuotaReached) as error:
+        challenge = issuing.issue(
+            Site.of(None), address=address_of(request), now=timezone.now(), rng=np.random.default_rng()
+        )
+    except (NotReady, QuotaReached, TooManyRequests) as error:
         return render(request, "pages/test_captcha.html", context | {"message": error.message}, status=error.status)
     return render(request, "pages/test_captcha.html", context | {"challenge": challenge})
 
@@ -53,7 +55,7 @@ def _judge(request: HttpRequest) -> tuple[str, str]:
             address=address_of(request),
             now=timezone.now(),
         )
-    except ChallengeError as error:
+    except (ChallengeError, TooManyRequests) as error:
         return "message", error.message
     return "passed" if verdict.passed else "failed", ""
 

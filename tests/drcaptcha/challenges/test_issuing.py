@@ -31,14 +31,14 @@ def fill(count: int, now: datetime, rng: np.random.Generator) -> list[int]:
 
 def test_it_issues_from_the_pool(stock: list[Glyph], now: datetime, rng: np.random.Generator) -> None:
     fill(3, now, rng)
-    challenge = issue(Site.of(None), now=now, rng=rng)
+    challenge = issue(Site.of(None), address="192.0.2.1", now=now, rng=rng)
     assert challenge.picture in {bytes(captcha.picture) for captcha in Captcha.objects.all()}
     assert Captcha.objects.count() == 3
 
 
 def test_a_captcha_is_with_one_visitor_at_a_time(stock: list[Glyph], now: datetime, rng: np.random.Generator) -> None:
     fill(40, now, rng)
-    pictures = {issue(Site.of(None), now=now, rng=rng).picture for _ in range(60)}
+    pictures = {issue(Site.of(None), address="192.0.2.1", now=now, rng=rng).picture for _ in range(60)}
     assert len(pictures) == 60
 
 
@@ -46,16 +46,16 @@ def test_an_unanswered_captcha_returns_when_its_challenge_is_dead(
     stock: list[Glyph], now: datetime, rng: np.random.Generator, settings: Settings
 ) -> None:
     fill(1, now, rng)
-    first = issue(Site.of(None), now=now, rng=rng)
+    first = issue(Site.of(None), address="192.0.2.1", now=now, rng=rng)
     dead = now + timedelta(seconds=2 * settings.DRCAPTCHA_CHALLENGE_SECONDS)
-    assert issue(Site.of(None), now=dead, rng=rng).picture == first.picture
+    assert issue(Site.of(None), address="192.0.2.1", now=dead, rng=rng).picture == first.picture
 
 
 def test_an_answered_captcha_never_returns(stock: list[Glyph], now: datetime, rng: np.random.Generator) -> None:
     fill(1, now, rng)
-    first = issue(Site.of(None), now=now, rng=rng)
+    first = issue(Site.of(None), address="192.0.2.1", now=now, rng=rng)
     verify(first.token, "wrong", address="192.0.2.1", now=now)
-    assert issue(Site.of(None), now=now + timedelta(days=9), rng=rng).picture != first.picture
+    assert issue(Site.of(None), address="192.0.2.1", now=now + timedelta(days=9), rng=rng).picture != first.picture
 
 
 def test_an_empty_pool_is_composed_for_and_refilled(
@@ -63,7 +63,7 @@ def test_an_empty_pool_is_composed_for_and_refilled(
 ) -> None:
     settings.DRCAPTCHA_POOL = 5
     for _ in range(3):
-        issue(Site.of(None), now=now, rng=rng)
+        issue(Site.of(None), address="192.0.2.1", now=now, rng=rng)
     assert DBTaskResult.objects.filter(task_path="drcaptcha.challenges.tasks.refill").count() == 1
     assert filling.top_up(5, now=now, rng=rng) == 5
     assert filling.top_up(5, now=now, rng=rng) == 0
@@ -77,7 +77,7 @@ def test_the_worker_refills_the_pool_to_its_level(stock: list[Glyph], settings: 
 
 def test_without_controls_it_says_what_to_do(db: None, now: datetime, rng: np.random.Generator) -> None:
     with pytest.raises(NotReady, match="importemnist"):
-        issue(Site.of(None), now=now, rng=rng)
+        issue(Site.of(None), address="192.0.2.1", now=now, rng=rng)
 
 
 def test_filling_goes_by_batches(stock: list[Glyph], now: datetime, rng: np.random.Generator) -> None:
@@ -100,12 +100,12 @@ def test_issuing_costs_few_queries(
     fill(5, now, rng)
     site = Site.of(None)
     with django_assert_max_num_queries(4):
-        issue(site, now=now, rng=rng)
+        issue(site, address="192.0.2.1", now=now, rng=rng)
 
 
 def test_the_picture_carries_nothing_but_itself(
     stock: list[Glyph], now: datetime, rng: np.random.Generator, make_captcha: Callable[..., Captcha]
 ) -> None:
-    challenge = issue(Site.of(None), now=now, rng=rng)
+    challenge = issue(Site.of(None), address="192.0.2.1", now=now, rng=rng)
     assert challenge.data_url.startswith(f"data:{challenge.media_type};base64,")
     assert not any(chunk in challenge.picture for chunk in (b"tEXt", b"iTXt", b"zTXt", b"eXIf", b"EXIF", b"XMP"))

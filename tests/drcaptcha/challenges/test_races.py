@@ -94,7 +94,9 @@ def test_no_two_visitors_get_one_captcha(make_captcha: Callable[..., Captcha]) -
     for _ in range(CROWD):
         make_captcha(available=now)
     site = Site.of(None)
-    tokens = at_once(lambda visitor: issue(site, now=now, rng=np.random.default_rng(visitor)).picture)
+    tokens = at_once(
+        lambda visitor: issue(site, address="192.0.2.1", now=now, rng=np.random.default_rng(visitor)).picture
+    )
     assert len(set(tokens)) == CROWD
 
 
@@ -131,7 +133,7 @@ def test_a_quota_holds_however_many_ask_at_once(make_captcha: Callable[..., Capt
 
     def ask(visitor: int) -> bool:
         try:
-            return bool(issue(site, now=now, rng=np.random.default_rng(visitor)))
+            return bool(issue(site, address="192.0.2.1", now=now, rng=np.random.default_rng(visitor)))
         except QuotaReached:
             return False
 

@@ -1,0 +1,86 @@
+"""Limits: how much may come from one source, and from all visitors of one site, in a minute; and who failed lately.
+
+Counts are kept in Django's cache: in Redis where it is configured, else in each server process by itself, so that
+several of them together let pass up to that many times as much. A count slides: what came in the minute before counts
+by the part of it that is less than a minute ago.
+"""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.core.cache import cache
+
+from drcaptcha.errors import TooManyRequests
+from drcaptcha.labelling.sources import source_key
+from drcaptcha.sites.models import Site
+
+MINUTE = 60
+LONG = 600
+"""Seconds for which a failed answer is remembered."""
+
+FAILURES = 30
+"""So many failed answers in ``LONG`` seconds, and the source has to wait."""
+
+
+def check_issue(site: Site, address: str, now: datetime) -> None:
+    """Count a challenge that is asked for.
+
+    Raises:
+        TooManyRequests: its source, or the site, has asked for too many, or the source has failed too often.
+    """
+    source = source_key(address, site, now)
+    if failures(source, now) > FAILURES:
+        raise TooManyRequests(LONG)
+    _hold(settings.DRCAPTCHA_RATE, _count("issue", source, now, MINUTE))
+    _hold(settings.DRCAPTCHA_SITE_RATE, _count("site", str(site.pk), now, MINUTE))
+
+
+def check_answer(site: Site, address: str, now: datetime) -> None:
+    """Count an answer.
+
+    Raises:
+        TooManyRequests: its source has sent too many.
+    """
+    _hold(settings.DRCAPTCHA_RATE, _count("answer", source_key(address, site, now), now, MINUTE))
+
+
+def note_failure(site: Site, address: str, now: datetime) -> None:
+    """Remember that an answer was wrong."""
+    _count("failure", source_key(address, site, now), now, LONG)
+
+
+def failures(source: str, now: datetime) -> float:
+    """Return how many answers of a source, by its key, were wrong lately."""
+    return _sum("failure", source, now, LONG)
+
+
+def issued(site: Site, now: datetime) -> float:
+    """Return how many challenges the site has had in the last minute."""
+    return _sum("site", str(site.pk), now, MINUTE)
+
+
+def _hold(most: int, count: float) -> None:
+    if most and count > most:
+        raise TooManyRequests(MINUTE)
+
+
+def _count(name: str, key: str, now: datetime, span: int) -> float:
+    """Add one; return how many there are now."""
+    place = _place(name, key, now, span)
+    cache.add(place, 0, 2 * span)
+    try:
+        cache.incr(place)
+    except ValueError:  # It has just been thrown out.
+        cache.set(place, 1, 2 * span)
+    return _sum(name, key, now, span)
+
+
+def _sum(name: str, key: str, now: datetime, span: int) -> float:
+    share = now.timestamp() % span / span
+    this, before = (_place(name, key, now, span, back) for back in (0, 1))
+    found = cache.get_many([this, before])
+    return float(found.get(this, 0)) + (1 - share) * float(found.get(before, 0))
+
+
+def _place(name: str, key: str, now: datetime, span: int, back: int = 0) -> str:
+    return f"drcaptcha.{name}.{key}.{int(now.timestamp()) // span - back}"
