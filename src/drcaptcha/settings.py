@@ -1,5 +1,6 @@
 """Settings, all from the environment; the README has the table."""
 
+import os
 from pathlib import Path
 
 import dj_database_url
@@ -45,6 +46,7 @@ DRCAPTCHA_RETRAIN_MINUTES = env.number("DRCAPTCHA_RETRAIN_MINUTES", 0)
 DRCAPTCHA_RATE = env.number("DRCAPTCHA_RATE", 60)
 DRCAPTCHA_SITE_RATE = env.number("DRCAPTCHA_SITE_RATE", 3000)
 DRCAPTCHA_WORK = env.number("DRCAPTCHA_WORK", 13)
+DRCAPTCHA_RETENTION_DAYS = env.number("DRCAPTCHA_RETENTION_DAYS", 30, least=2)
 DRCAPTCHA_PROXIES = env.number("DRCAPTCHA_PROXIES", 0)
 DRCAPTCHA_TEST_KEYS = env.flag("DRCAPTCHA_TEST_KEYS") or not (PRODUCTION or env.text("DRCAPTCHA_TEST_KEYS"))
 
@@ -69,6 +71,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "drcaptcha.observing.probes",
+    "drcaptcha.observing.observed",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "drcaptcha.api.middleware.cross_origin",
@@ -142,6 +146,10 @@ TIME_ZONE = "UTC"
 MEDIA_ROOT = STATE / "media"
 DRCAPTCHA_CHECKPOINTS = STATE / "checkpoints"
 DRCAPTCHA_RUNS = STATE / "runs"
+DRCAPTCHA_METRICS = STATE / "metrics"
+DRCAPTCHA_METRICS.mkdir(exist_ok=True)
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(DRCAPTCHA_METRICS)  # Read when the client is imported.
+DRCAPTCHA_METRICS_TOKEN = env.text("DRCAPTCHA_METRICS_TOKEN")
 STATIC_URL = "/static/"
 STATIC_ROOT = STATE / "static"
 STORAGES = {
@@ -153,11 +161,19 @@ WHITENOISE_USE_FINDERS = DEBUG
 # A phone's photograph fits; a film does not.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 2**20
 
+LOG = env.choice("DRCAPTCHA_LOG", "json" if PRODUCTION else "text", ("json", "text"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "drcaptcha.logs.JsonLines"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"drcaptcha": {"level": "INFO"}, "django_tasks": {"level": "INFO"}},
+    "loggers": {
+        "drcaptcha": {"level": "INFO"},
+        "drcaptcha.requests": {"level": "INFO" if LOG == "json" else "WARNING"},
+        "django_tasks": {"level": "INFO"},
+    },
 }

@@ -5,13 +5,15 @@ The web process loads this module to queue the work, so what simulates visitors 
 
 import time
 from dataclasses import asdict
+from datetime import timedelta
 
 import numpy as np
 from django.conf import settings
 from django.utils import timezone
-from django_tasks import task
+from django_tasks import TaskResultStatus, task
+from django_tasks_db.models import DBTaskResult
 
-from drcaptcha.challenges import filling
+from drcaptcha.challenges import filling, forgetting
 from drcaptcha.challenges.models import Simulation
 from drcaptcha.learning.tasks import PACE, follow, note
 
@@ -20,6 +22,20 @@ from drcaptcha.learning.tasks import PACE, follow, note
 def refill() -> int:
     """Bring the pool back to its level."""
     return filling.top_up(settings.DRCAPTCHA_POOL, now=timezone.now(), rng=np.random.default_rng())
+
+
+@task()
+def forget_daily() -> dict[str, int]:
+    """Forget what is old, and again tomorrow."""
+    keep_forgetting(after=timedelta(days=1))
+    return asdict(forgetting.forget(now=timezone.now(), days=settings.DRCAPTCHA_RETENTION_DAYS))
+
+
+def keep_forgetting(*, after: timedelta = timedelta()) -> None:
+    """Have the worker forget what is old, unless it is going to anyway."""
+    waiting = DBTaskResult.objects.filter(status=TaskResultStatus.READY, task_path=forget_daily.module_path)
+    if not waiting.exists():
+        forget_daily.using(run_after=timezone.now() + after).enqueue()
 
 
 def queue_simulation(simulation: Simulation) -> Simulation:

@@ -28,6 +28,7 @@ def test_a_call_tells_what_it_takes_and_gives(endpoints: dict[str, Endpoint]) ->
     assert [(field.name, field.kind, field.required) for field in answers.takes] == [
         ("challenge", "string", True),
         ("answer", "string", True),
+        ("work", "list of integers or null", False),
     ]
     assert [(field.name, field.kind) for field in answers.gives] == [
         ("passed", "boolean"),

@@ -13,6 +13,8 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.utils import timezone
 
+from drcaptcha import observing
+from drcaptcha.challenges import tasks as challenge_tasks
 from drcaptcha.challenges.models import Captcha, Simulation
 from drcaptcha.glyphs.models import DataSet, Glyph
 from drcaptcha.learning import retraining, tasks
@@ -51,6 +53,8 @@ class Command(BaseCommand):
         for kind in (Run, Simulation):
             tasks.give_up_orphans(timezone.now(), kind)
         retraining.keep_watch()
+        challenge_tasks.keep_forgetting()
+        observing.forget_processes()
         owners.ensure_group()
         self._make_administrator()
         port = os.environ.get("PORT", "8000")

@@ -1,0 +1,112 @@
+"""What an operator's tools ask of the running service."""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.conf import LazySettings
+from django.db import DatabaseError, connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
+
+from drcaptcha.logs import JsonLines
+
+STRANGE = {"HTTP_HOST": "10.0.0.7:8000"}
+
+
+@pytest.fixture
+def built(settings: LazySettings) -> None:
+    (settings.STATIC_ROOT / "staticfiles.json").write_text("{}")
+
+
+def test_it_lives_whatever_it_is_called_and_without_a_database(client: Client) -> None:
+    assert client.get("/live", **STRANGE).content == b"live\n"  # type: ignore[arg-type]
+    assert client.post("/live").status_code == HTTPStatus.METHOD_NOT_ALLOWED
+
+
+def test_it_is_ready_when_it_can_compose(client: Client, stock: object, built: None) -> None:
+    answer = client.get("/ready", **STRANGE)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.json()) == (HTTPStatus.OK, {"ready": True, "missing": []})
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_it_says_what_is_missing(client: Client, db: None, built: None, settings: LazySettings) -> None:
+    (settings.STATIC_ROOT / "staticfiles.json").unlink()
+    answer = client.get("/ready")
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert [line.partition(":")[0] for line in answer.json()["missing"]] == ["controls", "static files"]
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied(*max(one for one in recorder.applied_migrations() if one[0] == "challenges"))
+    assert [line.partition(":")[0] for line in client.get("/ready").json()["missing"]] == ["migrations"]
+    with patch.object(connection, "ensure_connection", side_effect=DatabaseError):
+        assert client.get("/ready").json()["missing"] == ["database: it does not answer"]
+
+
+def test_metrics_count_what_happens(client: Client, make_captcha: Callable[..., Any], stock: object) -> None:
+    client.post("/api/v1/challenges", {}, content_type="application/json")
+    client.get("/nowhere")
+    text = client.get("/metrics").content.decode()
+    figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(figures['drcaptcha_events_total{event="issued"}']) == 1
+    assert float(figures['drcaptcha_glyphs{state="control"}']) == 20
+    asked = [name for name in figures if "v1/challenges" in name and 'status="200"' in name]
+    assert len(asked) == 1
+    assert float(figures[asked[0]]) >= 1
+    assert any(name.startswith("drcaptcha_request_seconds_bucket") for name in figures)
+    assert not any("nowhere" in name for name in figures)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("token", "caller", "allowed"),
+    [
+        ("", {}, True),
+        ("", {"REMOTE_ADDR": "192.0.2.1"}, False),
+        ("", {"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),
+        ("", {"REMOTE_ADDR": "192.0.2.1", "HTTP_X_FORWARDED_FOR": "127.0.0.1"}, False),
+        ("secret", {}, False),
+        ("secret", {"HTTP_AUTHORIZATION": "Bearer wrong"}, False),
+        ("secret", {"HTTP_AUTHORIZATION": "Bearer secret", "REMOTE_ADDR": "192.0.2.1"}, True),
+    ],
+)
+def test_metrics_are_for_who_may_have_them(
+    token: str, caller: dict[str, Any], allowed: bool, client: Client, settings: LazySettings
+) -> None:
+    settings.DRCAPTCHA_METRICS_TOKEN = token
+    assert client.get("/metrics", **caller).status_code == (HTTPStatus.OK if allowed else HTTPStatus.FORBIDDEN)
+
+
+def test_a_line_of_the_log_says_what_was_asked_and_not_by_whom(
+    client: Client, db: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "drcaptcha.requests"):
+        answer = client.get("/methodology?token=secret", REMOTE_ADDR="198.51.100.7")
+    (record,) = [one for one in caplog.records if one.name == "drcaptcha.requests"]
+    text = JsonLines().format(record)
+    line = json.loads(text)
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/methodology", 200)
+    assert line["milliseconds"] > 0
+    assert "secret" not in text
+    assert "198.51" not in text
+    assert re.fullmatch("[0-9a-f]{32}", answer["X-Request-ID"])
+
+
+def test_only_a_proxy_may_give_a_request_its_name(client: Client, db: None, settings: LazySettings) -> None:
+    given = {"x-request-id": "abc-1"}
+    assert client.get("/methodology", headers=given)["X-Request-ID"] != "abc-1"
+    settings.DRCAPTCHA_PROXIES = 1
+    assert client.get("/methodology", headers=given)["X-Request-ID"] == "abc-1"
+    assert client.get("/methodology", headers={"x-request-id": "a b\x01"})["X-Request-ID"] != "a b\x01"
+
+
+def test_an_error_is_written_on_one_line() -> None:
+    error = ValueError("two\nlines")
+    told = (type(error), error, None)
+    text = JsonLines().format(logging.getLogger("x").makeRecord("x", logging.ERROR, "f", 1, "it\nbroke", (), told))
+    assert "\n" not in text
+    assert json.loads(text)["trace"].endswith("ValueError: two\nlines")
