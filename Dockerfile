@@ -7,7 +7,7 @@ ENV PYTHONUNBUFFERED=1 \
 
 WORKDIR /app
 COPY . .
-RUN script/bootstrap train postgres redis \
+RUN script/bootstrap train audio postgres redis \
     && useradd --system --home-dir /state --create-home drcaptcha
 
 ENV DRCAPTCHA_ENV=production \

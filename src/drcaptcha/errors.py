@@ -112,6 +112,14 @@ class NotReady(DrCaptchaError):
     message = "This server is not ready yet."
 
 
+class AudioUnavailable(DrCaptchaError):
+    """Nothing is spoken on this installation."""
+
+    code = "audio-unavailable"
+    status = HTTPStatus.NOT_IMPLEMENTED
+    message = "This server speaks no challenges: the extra 'audio' is not installed, or DRCAPTCHA_AUDIO is 0."
+
+
 class NotPossible(DrCaptchaError):
     """An administrator asked for what can't be done; the message says why and what would help."""
 

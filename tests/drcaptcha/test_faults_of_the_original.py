@@ -45,7 +45,7 @@ def test_neither_name_nor_token_holds_the_answer(client: Client, stock: list[Gly
     token = base64.urlsafe_b64decode(challenge["challenge"])
     assert text.encode() not in picture + token
     assert re.fullmatch(r"data:image/\w+;base64,[\w+/=]+", challenge["image"])
-    assert set(challenge) == {"challenge", "image", "length", "expires_in", "work", "test"}
+    assert set(challenge) == {"challenge", "image", "length", "expires_in", "audio_offered", "work", "test"}
 
 
 def test_a_captcha_of_unknown_glyphs_alone_is_never_made(

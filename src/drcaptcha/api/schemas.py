@@ -1,6 +1,6 @@
 """What the API takes and gives."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from ninja import Field, Schema
 
@@ -29,6 +29,16 @@ class ChallengeRequest(Schema):
         description="What the visitor is about to do, which the site's server is told when it redeems the response.",
         examples=["login"],
     )
+    kind: Literal["picture", "audio"] = Field(
+        default="picture", description="Whether it shall be seen or heard.", examples=["picture"]
+    )
+    language: str = Field(
+        "",
+        max_length=35,
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="In which language it shall be spoken, such as de; English where that is not spoken here.",
+        examples=["en"],
+    )
     cdata: str = Field(
         "",
         max_length=255,
@@ -49,9 +59,13 @@ class ChallengeIssued(Schema):
     challenge: str = Field(
         description="Sealed token that stands for the challenge; send it back with the answer.", examples=[TOKEN]
     )
-    image: str = Field(description="The picture, as a data URL.", examples=[PICTURE])
-    length: int = Field(description="How many characters it shows.", examples=[6])
+    image: str | None = Field(default=None, description="The picture, as a data URL.", examples=[PICTURE])
+    audio: str | None = Field(
+        default=None, description="The sound, as a data URL, of a challenge that is heard.", examples=[None]
+    )
+    length: int = Field(description="How many characters it has.", examples=[6])
     expires_in: int = Field(description="Seconds in which it can be answered.", examples=[300])
+    audio_offered: bool = Field(default=False, description="Whether challenges can be heard here.")
     work: Work | None = Field(
         default=None,
         description="Proof of work to be sent with the answer; null where none is asked for. For each i from 0 to "

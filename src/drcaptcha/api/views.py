@@ -63,26 +63,32 @@ PICTURE_BODY = {
 
 @v1.post(
     "/challenges",
+    exclude_unset=True,
     response={
         200: schemas.ChallengeIssued,
         400: schemas.Error,
         403: schemas.Error,
         404: schemas.Error,
         429: schemas.Error,
+        501: schemas.Error,
         503: schemas.Error,
     },
 )
 def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None = None) -> dict[str, object]:
     """Issue a challenge: a picture of handwritten characters to type."""
-    wanted = body or schemas.ChallengeRequest(sitekey=None, action="", cdata="")
+    wanted = body or schemas.ChallengeRequest(sitekey=None, action="", language="", cdata="")
     site = Dummy.by_sitekey(wanted.sitekey) or Site.of(wanted.sitekey)
     context = Context(host_of(request), wanted.action, wanted.cdata)
-    challenge = issuing.issue(
-        site, address=address_of(request), now=timezone.now(), rng=np.random.default_rng(), context=context
-    )
+    whence = {"address": address_of(request)}
+    rng, now = np.random.default_rng(), timezone.now()
+    if wanted.kind == "audio":
+        challenge = issuing.issue_audio(site, language=wanted.language, **whence, now=now, rng=rng, context=context)
+    else:
+        challenge = issuing.issue(site, **whence, now=now, rng=rng, context=context)
     return {
         "challenge": challenge.token,
-        "image": challenge.data_url,
+        "audio" if wanted.kind == "audio" else "image": challenge.data_url,
+        "audio_offered": issuing.audio_offered(),
         "length": challenge.length,
         "expires_in": challenge.expires_in,
         "work": challenge.work,

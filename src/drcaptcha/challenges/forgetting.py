@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_tasks_db.models import DBTaskResult
 
 from drcaptcha.challenges.models import Attempt, Captcha
@@ -35,7 +35,7 @@ class Forgotten:
 
 
 def forget(*, now: datetime, days: int, dry_run: bool = False) -> Forgotten:
-    """Delete answered captchas with their attempts, sources without votes, ended sessions and tasks; unname sources.
+    """Delete used captchas with their attempts, sources without votes, ended sessions and tasks; unname sources.
 
     All that is older than ``days``; a response can be asked for again for one day, so at least two.
 
@@ -45,7 +45,8 @@ def forget(*, now: datetime, days: int, dry_run: bool = False) -> Forgotten:
     if days < 2:
         raise ValueError("What happened in the last two days is still needed.")
     before = now - timedelta(days=days)
-    answered = Captcha.objects.filter(attempt__created__lt=before)
+    unheard = Q(media_type__startswith=Captcha.AUDIO, attempt=None, created__lt=before)
+    answered = Captcha.objects.filter(unheard | Q(attempt__created__lt=before))
     old = Source.objects.filter(created__lt=before)
     heard = Exists(Vote.objects.filter(source=OuterRef("pk"))) | Exists(Miss.objects.filter(source=OuterRef("pk")))
     silent = old.exclude(heard).exclude(Exists(Attempt.objects.filter(source=OuterRef("pk"), created__gte=before)))

@@ -12,10 +12,11 @@ from drcaptcha.challenges import limiting, tasks, working
 from drcaptcha.challenges.composing import compose
 from drcaptcha.challenges.models import Captcha
 from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, seal, seal_dummy
-from drcaptcha.errors import NotReady
+from drcaptcha.errors import AudioUnavailable, NotReady
 from drcaptcha.sites import counting
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
+from handwriting import speech
 
 REFILL_PAUSE = 60
 """Seconds between two calls to the worker to refill the pool."""
@@ -36,7 +37,7 @@ class Challenge:
 
     @property
     def data_url(self) -> str:
-        """The picture as an address that carries it."""
+        """The picture, or the sound, as an address that carries it."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.picture).decode()}"
 
 
@@ -72,6 +73,75 @@ def issue(
         raise
     context = context._replace(bits=working.bits_for(site, address, now))
     return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), context.bits)
+
+
+SPOKEN = 6
+"""Characters of an audio challenge. Who guesses passes once in a million tries."""
+
+
+def audio_offered() -> bool:
+    """Return whether challenges can be heard here."""
+    return bool(settings.DRCAPTCHA_AUDIO) and speech.available()
+
+
+def issue_audio(
+    site: Site | Dummy,
+    *,
+    language: str,
+    address: str,
+    now: datetime,
+    rng: np.random.Generator,
+    context: Context = NOWHERE,
+) -> Challenge:
+    """Issue a challenge that is heard. It earns what others do, but no votes.
+
+    It asks for four times the work of a picture, since programs understand speech better. In a ``language`` that is not
+    spoken here it is English.
+
+    Raises:
+        AudioUnavailable: nothing is spoken here.
+        HostNotAllowed, TooManyRequests, QuotaReached: as for pictures.
+    """
+    if not audio_offered():
+        raise AudioUnavailable
+    spoken = "".join(rng.choice(list(speech.ALPHABET), SPOKEN))
+    known = language.lower().split("-")[0]
+    if isinstance(site, Dummy):
+        return _spoken(spoken, known, seal_dummy(site, now), rng)
+    site.check_host(context.host)
+    limiting.check_issue(site, address, now)
+    counting.take_from_quota(site, now)
+    captcha = Captcha.objects.create(
+        picture=b"",
+        media_type=f"{Captcha.AUDIO}wav",
+        width=0,
+        height=0,
+        content={"spoken": spoken},
+        length=SPOKEN,
+        available=None,
+        created=now,
+    )
+    bits = working.bits_for(site, address, now)
+    context = context._replace(bits=bits + HARDER if bits else 0)
+    return _spoken(spoken, known, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), rng, context.bits)
+
+
+HARDER = 2
+"""Bits of work that a challenge which is heard asks for beyond those of one that is seen."""
+
+
+def _spoken(spoken: str, language: str, token: str, rng: np.random.Generator, bits: int = 0) -> Challenge:
+    sound = speech.say(spoken, rng, language=language if language in speech.LANGUAGES else "en")
+    return Challenge(
+        token=token,
+        picture=sound.data,
+        media_type=sound.media_type,
+        width=0,
+        height=0,
+        length=len(spoken),
+        expires_in=settings.DRCAPTCHA_CHALLENGE_SECONDS,
+        work=working.work_for(token, bits),
+    )
 
 
 def _draw(now: datetime, rng: np.random.Generator) -> Captcha:

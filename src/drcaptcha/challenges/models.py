@@ -59,10 +59,23 @@ class Captcha(models.Model):
     def __str__(self) -> str:
         return f"captcha {self.pk}"
 
+    AUDIO = "audio/"
+    """How the media type of a captcha begins that is heard. Its sound is not kept, and its one slot has no glyph."""
+
+    @property
+    def is_audio(self) -> bool:
+        """Whether it is heard, not seen."""
+        return self.media_type.startswith(self.AUDIO)
+
     @property
     def slots(self) -> list[Slot]:
-        """The slots from left to right."""
-        return [Slot(*row) for row in self.content]
+        """The slots from left to right; none where it is heard."""
+        return [] if self.is_audio else [Slot(*row) for row in self.content]
+
+    @property
+    def spoken(self) -> str:
+        """What is spoken, where it is heard."""
+        return str(self.content["spoken"])
 
     def slots_now(self) -> list[Slot]:
         """Return the slots as they stand today: a control whose label was changed gates by the new one.

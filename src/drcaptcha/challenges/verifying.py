@@ -7,11 +7,12 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.crypto import constant_time_compare
 
 from drcaptcha.challenges import limiting, working
 from drcaptcha.challenges.issuing import lifetime
 from drcaptcha.challenges.models import LEAST_CONTROLS, Attempt, Captcha, Judgement, Slot
-from drcaptcha.challenges.tokens import Purpose, seal, unseal
+from drcaptcha.challenges.tokens import Purpose, Sealed, seal, unseal
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
 from drcaptcha.labelling import tasks, voting
 from drcaptcha.labelling.models import Role, Source
@@ -58,6 +59,8 @@ def verify(
     working.check(token, sealed.context.bits, work)
     if captcha is None:
         raise ChallengeExpired
+    if captcha.is_audio:
+        return _judge_heard(captcha, site, answer, sealed, address=address, now=now)
     typed, slots = characters(answer), captcha.slots_now()
     if sum(slot.gates for slot in slots) < LEAST_CONTROLS - 1:
         raise ChallengeExpired  # Labels were taken away by the thousand; what is left would let anyone pass.
@@ -70,9 +73,27 @@ def verify(
         limiting.note_failure(site, address, now)
         counting.count(site.pk, now, failed=1)
         return Verdict(passed=False, response=None)
-    counting.count(site.pk, now, passed=1, labels=labels)
+    return _passed(attempt, sealed, now, labels=labels)
+
+
+def _judge_heard(captcha: Captcha, site: Site, answer: str, sealed: Sealed, *, address: str, now: datetime) -> Verdict:
+    """Judge what was typed for a captcha that is heard: all of it has to be right, in digits of any script."""
+    typed = "".join(str(unicodedata.digit(character, character)) for character in characters(answer))
+    passed = constant_time_compare(typed, captcha.spoken)
+    source = source_of(address, site, now)
+    attempt = _take(captcha, Attempt(captcha=captcha, site=site, source=source, passed=passed, created=now))
+    if passed:
+        return _passed(attempt, sealed, now)
+    limiting.note_failure(site, address, now)
+    counting.count(site.pk, now, failed=1)
+    return Verdict(passed=False, response=None)
+
+
+def _passed(attempt: Attempt, sealed: Sealed, now: datetime, *, labels: int = 0) -> Verdict:
+    """Count a pass, and return it with the response that it earns."""
+    counting.count(sealed.site, now, passed=1, labels=labels)
     context = sealed.context._replace(issued=int(sealed.at.timestamp()), bits=0)
-    return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt.pk, site.pk, now, context))
+    return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt.pk, sealed.site, now, context))
 
 
 def ballot(captcha: int, slots: list[Slot], typed: list[str], judgement: Judgement, source: Source) -> Ballot:

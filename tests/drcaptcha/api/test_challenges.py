@@ -46,7 +46,7 @@ def fresh_cache() -> None:
 def test_a_visitor_passes(client: Client, stock: list[Glyph]) -> None:
     status, challenge = post(client, "challenges", {})
     assert status == 200
-    assert set(challenge) == {"challenge", "image", "length", "expires_in", "work", "test"}
+    assert set(challenge) == {"challenge", "image", "length", "expires_in", "audio_offered", "work", "test"}
     text = solution(str(challenge["image"]))
     assert len(text) == challenge["length"]
     status, verdict = post(client, "answers", {"challenge": challenge["challenge"], "answer": text})

@@ -54,8 +54,8 @@ class CaptchaAdmin(FoundByNumber, Log[Captcha]):
     fields = ("image", "standing", "slots", "created")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Captcha]:
-        """Leave out the pictures, which have an address of their own."""
-        return super().get_queryset(request).defer("picture").select_related("attempt")
+        """Leave out the pictures, which have an address of their own, and captchas that are heard, which have none."""
+        return super().get_queryset(request).exclude(width=0).defer("picture").select_related("attempt")
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address of a captcha's picture."""
