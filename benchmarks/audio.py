@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/audio.py [--count 200] [--learn 4000]
 
 Prints milliseconds of processor time to make one (median and 99th percentile), bytes and seconds. Then a program hears
-so many spoken digits that it is told, each cut out where it was put, and names others by the nearest of them (the cosine
-of loudness in 24 bands and 16 parts of its time). It knows the very engine and noise; it is no speech recogniser.
+so many spoken digits that it is told, each cut out where it was put, and names others by the nearest (by loudness
+in 24 bands and 16 parts of its time). It knows the very engine and noise; it is no speech recogniser.
 """
 
 import argparse

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import numpy as np
+from django.conf import settings
 
 from drcaptcha.challenges.models import CONTROL, Captcha, Slot
 from drcaptcha.errors import NotReady
@@ -26,15 +27,16 @@ AUDITED = 0.5
 """Share of captchas with two such glyphs or more in which one of them is an audit: its label is known."""
 
 
-def compose(count: int, *, now: datetime, rng: np.random.Generator) -> list[Captcha]:
-    """Return ``count`` unsaved captchas, available from ``now`` on.
+def compose(count: int, *, now: datetime, rng: np.random.Generator, difficulty: str | None = None) -> list[Captcha]:
+    """Return ``count`` unsaved captchas, available from ``now`` on, of the difficulty that is set or this one.
 
     Raises:
         NotReady: there are too few controls.
     """
     hands = deal(count, rng)
     glyphs = Glyph.objects.in_bulk({slot.glyph for hand in hands for slot in hand})
-    return [_picture([glyphs[slot.glyph] for slot in hand], hand, now, rng) for hand in hands]
+    level = difficulty or settings.DRCAPTCHA_DIFFICULTY
+    return [_picture([glyphs[slot.glyph] for slot in hand], hand, level, now, rng) for hand in hands]
 
 
 def deal(count: int, rng: np.random.Generator) -> list[list[Slot]]:
@@ -84,8 +86,10 @@ def _shuffled(gates: list[Slot], free: list[tuple[int, Role]], rng: np.random.Ge
     return hand
 
 
-def _picture(glyphs: list[Glyph], slots: list[Slot], now: datetime, rng: np.random.Generator) -> Captcha:
-    picture = rendering.render(np.stack([glyph.array for glyph in glyphs]), rng)
+def _picture(
+    glyphs: list[Glyph], slots: list[Slot], difficulty: str, now: datetime, rng: np.random.Generator
+) -> Captcha:
+    picture = rendering.render(np.stack([glyph.array for glyph in glyphs]), rng, rendering.STYLES[difficulty])
     return Captcha(
         picture=picture.data,
         media_type=picture.media_type,
@@ -93,6 +97,7 @@ def _picture(glyphs: list[Glyph], slots: list[Slot], now: datetime, rng: np.rand
         height=picture.height,
         content=slots,
         length=len(slots),
+        difficulty=difficulty,
         available=now,
         created=now,
     )

@@ -167,7 +167,8 @@ def _away_until(now: datetime) -> datetime:
 
 def _claim(now: datetime, rng: np.random.Generator) -> Captcha | None:
     """Take a captcha from the pool: of several that try for it, the one whose update counts has it."""
-    head = Captcha.objects.filter(available__lte=now).order_by("available").values_list("pk", "available")
+    pool = Captcha.objects.filter(difficulty=settings.DRCAPTCHA_DIFFICULTY, available__lte=now)
+    head = pool.order_by("available").values_list("pk", "available")
     candidates = list(head[:32])
     for index in rng.permutation(len(candidates)):
         pk, available = candidates[index]

@@ -51,10 +51,14 @@ class Captcha(models.Model):
     height = models.PositiveSmallIntegerField()
     content = models.JSONField(help_text="The slots from left to right: glyph, role, accepted characters.")
     length = models.PositiveSmallIntegerField()
+    difficulty = models.CharField(max_length=6, default="normal", help_text="How hard its rendering makes it to read.")
     available = models.DateTimeField(
         null=True, db_index=True, help_text="When it may be issued (again); never, once it was answered."
     )
     created = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index("difficulty", "available", name="captcha_pool")]
 
     def __str__(self) -> str:
         return f"captcha {self.pk}"
@@ -139,6 +143,22 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return "passed" if self.passed else "failed"
+
+
+class Attack(models.Model):
+    """What came of letting programs read fresh captchas of one difficulty."""
+
+    difficulty = models.CharField(max_length=6)
+    captchas = models.PositiveIntegerField()
+    pass_rate = models.FloatField(help_text="The share that the ensemble which serves passes, cutting them up itself.")
+    per_character = models.FloatField(help_text="The share of controls that it reads rightly then.")
+    nearest_neighbour_pass_rate = models.FloatField(help_text="The share that looking up raw glyphs passes.")
+    nearest_neighbour_per_character = models.FloatField()
+    told_pass_rate = models.FloatField(help_text="The share that the ensemble passes when told where glyphs stand.")
+    created = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.difficulty}, {self.created:%Y-%m-%d}"
 
 
 class Simulation(models.Model):

@@ -1,14 +1,16 @@
 """Captchas: glyphs in, one picture of handwriting out."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from handwriting.rendering.layout import SIDE, arrange
 from handwriting.rendering.paper import Picture, develop
 from handwriting.rendering.pen import write
-from handwriting.rendering.style import DEFAULT, Style
+from handwriting.rendering.style import DEFAULT, STYLES, Style
 
-__all__ = ["Picture", "Style", "render"]
+__all__ = ["STYLES", "Picture", "Style", "render"]
 
 
 def render(glyphs: NDArray[np.uint8], rng: np.random.Generator, style: Style = DEFAULT) -> Picture:
@@ -22,4 +24,5 @@ def render(glyphs: NDArray[np.uint8], rng: np.random.Generator, style: Style = D
             f"glyphs must be uint8 of shape (k, {SIDE}, {SIDE}) with k > 0, not {glyphs.dtype} {glyphs.shape}"
         )
     row = arrange(glyphs, style, rng)
-    return develop(write(glyphs, row, style, rng), style, rng)
+    picture = develop(write(glyphs, row, style, rng), style, rng)
+    return replace(picture, boxes=row.boxes * style.enlargement)

@@ -1,10 +1,11 @@
 """From a sketch to ink on paper: tones, texture and the encoded file."""
 
 import colorsys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from handwriting.rendering.style import Style
@@ -18,12 +19,17 @@ _COVERAGE = (255 * _ramp**2 * (3 - 2 * _ramp)).round().astype(int).tolist()
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture; ``width`` and ``height`` are its pixels."""
+    """An encoded picture; ``width`` and ``height`` are its pixels.
+
+    ``boxes`` (k, 4) say where each glyph stands, before waves bend it: left, top, right, bottom. They are for measuring
+    and never leave the house.
+    """
 
     data: bytes
     media_type: str
     width: int
     height: int
+    boxes: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)), compare=False)
 
 
 def develop(sketch: Image.Image, style: Style, rng: np.random.Generator) -> Picture:

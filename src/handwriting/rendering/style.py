@@ -46,3 +46,31 @@ class Style:
 
 
 DEFAULT = Style()
+
+EASY = Style(
+    rotation=(-5.0, 5.0),
+    shear=(-0.08, 0.08),
+    gap=(1.0, 5.0),
+    wander=2.5,
+    weight=(0.9, 1.2),
+    wave_height=(0.3, 0.8),
+    scribbles=(0, 1),
+    blotches=14,
+    fading=0.15,
+)
+
+HARD = Style(
+    rotation=(-11.0, 11.0),
+    shear=(-0.2, 0.2),
+    gap=(-3.0, 1.5),
+    wander=5.0,
+    wave_height=(1.1, 1.9),
+    scribbles=(2, 3),
+    scribble_width=(1.2, 2.0),
+    grain=12,
+    blotches=34,
+    fading=0.38,
+)
+
+STYLES = {"easy": EASY, "normal": DEFAULT, "hard": HARD}
+"""By difficulty: distortion, overlap, clutter and contrast grow together."""

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from drcaptcha.challenges import filling
 from drcaptcha.errors import DrCaptchaError
+from handwriting.rendering import STYLES
 
 
 def count(value: str) -> int:
@@ -29,17 +30,33 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("n", type=count, help="how many")
         parser.add_argument("--seed", type=int, help="make the same captchas again from the same glyphs")
+        parser.add_argument(
+            "--difficulty", choices=list(STYLES), help="how hard to read (default: DRCAPTCHA_DIFFICULTY)"
+        )
+        parser.add_argument(
+            "--harden", action="store_true", help="keep only those that the best ensemble fails to read"
+        )
         parser.add_argument("--json", dest="as_json", action="store_true", help="print the figures as one JSON value")
 
-    def handle(self, *, n: int, seed: int | None, as_json: bool, **options: Any) -> None:
+    def handle(
+        self, *, n: int, seed: int | None, difficulty: str | None, harden: bool, as_json: bool, **options: Any
+    ) -> None:
         start = time.perf_counter()
         with tqdm(total=n, unit="captcha", desc="captchas", mininterval=0.5) as bar:
             try:
-                filling.fill(n, now=timezone.now(), rng=np.random.default_rng(seed), progress=bar.update)
+                thrown = filling.fill(
+                    n,
+                    now=timezone.now(),
+                    rng=np.random.default_rng(seed),
+                    progress=bar.update,
+                    difficulty=difficulty,
+                    harden=harden,
+                )
             except (DrCaptchaError, ValueError) as error:
                 raise CommandError(str(error)) from error
             except KeyboardInterrupt:
                 raise CommandError("Stopped. The captchas made so far stay in the pool.", returncode=130) from None
         seconds = time.perf_counter() - start
-        figures = {"generated": n, "seconds": round(seconds, 3)}
-        self.stdout.write(json.dumps(figures) if as_json else f"{n:,} captchas in {seconds:.1f} s.")
+        figures = {"generated": n, "thrown_away": thrown, "seconds": round(seconds, 3)}
+        discarded = f" {thrown:,} that a program could read were thrown away." if harden else ""
+        self.stdout.write(json.dumps(figures) if as_json else f"{n:,} captchas in {seconds:.1f} s.{discarded}")
