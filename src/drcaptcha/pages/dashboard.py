@@ -11,7 +11,7 @@ from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.challenges.models import Attack, Attempt, Captcha
 from drcaptcha.glyphs.models import Glyph, Split, State
 from drcaptcha.labelling import auditing, reviewing
 from drcaptcha.labelling.models import Decision
@@ -103,7 +103,17 @@ def _audit() -> auditing.Audit:
 
 
 def _pool(now: datetime) -> dict[str, Any]:
-    return {"available": Captcha.objects.filter(available__lte=now).count(), "aim": settings.DRCAPTCHA_POOL}
+    level = settings.DRCAPTCHA_DIFFICULTY
+    waiting = Captcha.objects.filter(difficulty=level, available__lte=now).count()
+    attack = Attack.objects.filter(difficulty=level).order_by("-pk").first()
+    measured = attack and {
+        "share": 100 * attack.pass_rate,
+        "nearest": 100 * attack.nearest_neighbour_pass_rate,
+        "captchas": attack.captchas,
+        "difficulty": level,
+        "created": attack.created,
+    }
+    return {"available": waiting, "aim": settings.DRCAPTCHA_POOL, "attack": measured}
 
 
 def _passes(now: datetime) -> dict[str, Any]:
