@@ -36,7 +36,7 @@ def compose(count: int, *, now: datetime, rng: np.random.Generator, difficulty: 
     hands = deal(count, rng)
     glyphs = Glyph.objects.in_bulk({slot.glyph for hand in hands for slot in hand})
     level = difficulty or settings.DRCAPTCHA_DIFFICULTY
-    return [_picture([glyphs[slot.glyph] for slot in hand], hand, level, now, rng) for hand in hands]
+    return [_picture([glyphs[slot.glyph] for slot in hand], hand, now, rng, level) for hand in hands]
 
 
 def deal(count: int, rng: np.random.Generator) -> list[list[Slot]]:
@@ -87,7 +87,7 @@ def _shuffled(gates: list[Slot], free: list[tuple[int, Role]], rng: np.random.Ge
 
 
 def _picture(
-    glyphs: list[Glyph], slots: list[Slot], difficulty: str, now: datetime, rng: np.random.Generator
+    glyphs: list[Glyph], slots: list[Slot], now: datetime, rng: np.random.Generator, difficulty: str = "normal"
 ) -> Captcha:
     picture = rendering.render(np.stack([glyph.array for glyph in glyphs]), rng, rendering.STYLES[difficulty])
     return Captcha(
