@@ -17,3 +17,8 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:  # noqa: F405
 
 # Whoever tests these sets them; the others come as often as they like and do no work.
 DRCAPTCHA_RATE = DRCAPTCHA_SITE_RATE = DRCAPTCHA_WORK = 0
+
+if REDIS_URL:  # noqa: F405
+    # Of several processes that test at once each has a database of its own.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    CACHES["default"]["LOCATION"] = f"{REDIS_URL}/{worker}"  # noqa: F405

@@ -47,7 +47,13 @@ def lifetime() -> timedelta:
 
 
 def issue(
-    site: Site | Dummy, *, address: str, now: datetime, rng: np.random.Generator, context: Context = NOWHERE
+    site: Site | Dummy,
+    *,
+    address: str,
+    now: datetime,
+    rng: np.random.Generator,
+    context: Context = NOWHERE,
+    plain: bool = False,
 ) -> Challenge:
     """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site`` who comes from ``address``.
 
@@ -64,14 +70,14 @@ def issue(
         # Whatever is typed does not count, so the picture is as good as new when it comes back to the pool.
         return _handed_out(_draw(now, rng), seal_dummy(site, now))
     site.check_host(context.host)
-    limiting.check_issue(site, address, now)
+    limiting.check_issue(site, address, now, weight=PLAIN if plain else 1)
     counting.take_from_quota(site, now)
     try:
         captcha = _draw(now, rng)
     except NotReady:
         counting.give_back(site, now)
         raise
-    context = context._replace(bits=working.bits_for(site, address, now))
+    context = context._replace(bits=0 if plain else working.bits_for(site, address, now))
     return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), context.bits)
 
 
@@ -92,6 +98,7 @@ def issue_audio(
     now: datetime,
     rng: np.random.Generator,
     context: Context = NOWHERE,
+    plain: bool = False,
 ) -> Challenge:
     """Issue a challenge that is heard. It earns what others do, but no votes.
 
@@ -109,7 +116,7 @@ def issue_audio(
     if isinstance(site, Dummy):
         return _spoken(spoken, known, seal_dummy(site, now), rng)
     site.check_host(context.host)
-    limiting.check_issue(site, address, now)
+    limiting.check_issue(site, address, now, weight=PLAIN if plain else 1)
     counting.take_from_quota(site, now)
     captcha = Captcha.objects.create(
         picture=b"",
@@ -121,13 +128,31 @@ def issue_audio(
         available=None,
         created=now,
     )
-    bits = working.bits_for(site, address, now)
+    bits = 0 if plain else working.bits_for(site, address, now)
     context = context._replace(bits=bits + HARDER if bits else 0)
     return _spoken(spoken, known, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), rng, context.bits)
 
 
 HARDER = 2
 """Bits of work that a challenge which is heard asks for beyond those of one that is seen."""
+
+
+PLAIN = 4
+"""As so many challenges one counts that asks for no work, since the visitor's browser runs no scripts."""
+
+
+def issue_plainly(
+    site: Site | Dummy, *, audio: bool, address: str, now: datetime, rng: np.random.Generator, host: str
+) -> Challenge:
+    """Issue a challenge that asks for no work, to be seen or heard in English.
+
+    Raises:
+        AudioUnavailable, HostNotAllowed, NotReady, QuotaReached, TooManyRequests: as ``issue`` and ``issue_audio``.
+    """
+    where = Context(host)
+    if audio:
+        return issue_audio(site, language="en", address=address, now=now, rng=rng, context=where, plain=True)
+    return issue(site, address=address, now=now, rng=rng, context=where, plain=True)
 
 
 def _spoken(spoken: str, language: str, token: str, rng: np.random.Generator, bits: int = 0) -> Challenge:

@@ -22,8 +22,8 @@ FAILURES = 30
 """So many failed answers in ``LONG`` seconds, and the source has to wait."""
 
 
-def check_issue(site: Site, address: str, now: datetime) -> None:
-    """Count a challenge that is asked for.
+def check_issue(site: Site, address: str, now: datetime, *, weight: int = 1) -> None:
+    """Count a challenge that is asked for, as ``weight`` of them.
 
     Raises:
         TooManyRequests: its source, or the site, has asked for too many, or the source has failed too often.
@@ -31,7 +31,7 @@ def check_issue(site: Site, address: str, now: datetime) -> None:
     source = source_key(address, site, now)
     if failures(source, now) > FAILURES:
         raise TooManyRequests(LONG)
-    _hold(settings.DRCAPTCHA_RATE, _count("issue", source, now, MINUTE))
+    _hold(settings.DRCAPTCHA_RATE, _count("issue", source, now, MINUTE, weight))
     _hold(settings.DRCAPTCHA_SITE_RATE, _count("site", str(site.pk), now, MINUTE))
 
 
@@ -64,14 +64,14 @@ def _hold(most: int, count: float) -> None:
         raise TooManyRequests(MINUTE)
 
 
-def _count(name: str, key: str, now: datetime, span: int) -> float:
-    """Add one; return how many there are now."""
+def _count(name: str, key: str, now: datetime, span: int, weight: int = 1) -> float:
+    """Add one, or ``weight``; return how many there are now."""
     place = _place(name, key, now, span)
     cache.add(place, 0, 2 * span)
     try:
-        cache.incr(place)
+        cache.incr(place, weight)
     except ValueError:  # It has just been thrown out.
-        cache.set(place, 1, 2 * span)
+        cache.set(place, weight, 2 * span)
     return _sum(name, key, now, span)
 
 

@@ -10,5 +10,6 @@ urlpatterns = [
     path("test-captcha", views.test_captcha, name="test-captcha"),
     path("canvas", views.canvas, name="canvas"),
     path("api-docs", views.api_docs, name="api-docs"),
+    path("challenge/<str:sitekey>", views.plain, name="plain"),
     path("favicon.ico", views.favicon),
 ]
