@@ -79,12 +79,13 @@ def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None 
     wanted = body or schemas.ChallengeRequest(sitekey=None, action="", language="", cdata="")
     site = Dummy.by_sitekey(wanted.sitekey) or Site.of(wanted.sitekey)
     context = Context(host_of(request), wanted.action, wanted.cdata)
-    whence = {"address": address_of(request)}
-    rng, now = np.random.default_rng(), timezone.now()
+    address, now, rng = address_of(request), timezone.now(), np.random.default_rng()
     if wanted.kind == "audio":
-        challenge = issuing.issue_audio(site, language=wanted.language, **whence, now=now, rng=rng, context=context)
+        challenge = issuing.issue_audio(
+            site, language=wanted.language, address=address, now=now, rng=rng, context=context
+        )
     else:
-        challenge = issuing.issue(site, **whence, now=now, rng=rng, context=context)
+        challenge = issuing.issue(site, address=address, now=now, rng=rng, context=context)
     return {
         "challenge": challenge.token,
         "audio" if wanted.kind == "audio" else "image": challenge.data_url,

@@ -40,6 +40,11 @@ class Challenge:
         """The picture, or the sound, as an address that carries it."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.picture).decode()}"
 
+    @property
+    def is_audio(self) -> bool:
+        """Whether it is heard, not seen."""
+        return self.media_type.startswith(Captcha.AUDIO)
+
 
 def lifetime() -> timedelta:
     """Return how long a challenge can be answered."""
@@ -47,9 +52,17 @@ def lifetime() -> timedelta:
 
 
 def issue(
-    site: Site | Dummy, *, address: str, now: datetime, rng: np.random.Generator, context: Context = NOWHERE
+    site: Site | Dummy,
+    *,
+    address: str,
+    now: datetime,
+    rng: np.random.Generator,
+    context: Context = NOWHERE,
+    idle: bool = False,
 ) -> Challenge:
     """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site`` who comes from ``address``.
+
+    An ``idle`` one asks for no work, for browsers that run no scripts; fewer of these are issued.
 
     A captcha is never with two visitors at once: it goes back to the pool only after its challenge has expired
     unanswered. So a picture that somebody has solved is worth one pass at most.
@@ -64,14 +77,14 @@ def issue(
         # Whatever is typed does not count, so the picture is as good as new when it comes back to the pool.
         return _handed_out(_draw(now, rng), seal_dummy(site, now))
     site.check_host(context.host)
-    limiting.check_issue(site, address, now)
+    limiting.check_issue(site, address, now, idle=idle)
     counting.take_from_quota(site, now)
     try:
         captcha = _draw(now, rng)
     except NotReady:
         counting.give_back(site, now)
         raise
-    context = context._replace(bits=working.bits_for(site, address, now))
+    context = context._replace(bits=0 if idle else working.bits_for(site, address, now))
     return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), context.bits)
 
 
@@ -92,11 +105,12 @@ def issue_audio(
     now: datetime,
     rng: np.random.Generator,
     context: Context = NOWHERE,
+    idle: bool = False,
 ) -> Challenge:
     """Issue a challenge that is heard. It earns what others do, but no votes.
 
     It asks for four times the work of a picture, since programs understand speech better. In a ``language`` that is not
-    spoken here it is English.
+    spoken here it is English. ``idle`` as for pictures.
 
     Raises:
         AudioUnavailable: nothing is spoken here.
@@ -109,7 +123,7 @@ def issue_audio(
     if isinstance(site, Dummy):
         return _spoken(spoken, known, seal_dummy(site, now), rng)
     site.check_host(context.host)
-    limiting.check_issue(site, address, now)
+    limiting.check_issue(site, address, now, idle=idle)
     counting.take_from_quota(site, now)
     captcha = Captcha.objects.create(
         picture=b"",
@@ -121,7 +135,7 @@ def issue_audio(
         available=None,
         created=now,
     )
-    bits = working.bits_for(site, address, now)
+    bits = 0 if idle else working.bits_for(site, address, now)
     context = context._replace(bits=bits + HARDER if bits else 0)
     return _spoken(spoken, known, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), rng, context.bits)
 

@@ -21,16 +21,22 @@ LONG = 600
 FAILURES = 30
 """So many failed answers in ``LONG`` seconds, and the source has to wait."""
 
+IDLE = 6
+"""By what factor each limit is lower for challenges that can't ask for work. They count towards the others as well."""
 
-def check_issue(site: Site, address: str, now: datetime) -> None:
-    """Count a challenge that is asked for.
+
+def check_issue(site: Site, address: str, now: datetime, *, idle: bool = False) -> None:
+    """Count a challenge that is asked for; ``idle`` is one that can't ask for work.
 
     Raises:
         TooManyRequests: its source, or the site, has asked for too many, or the source has failed too often.
     """
     source = source_key(address, site, now)
-    if failures(source, now) > FAILURES:
+    if failures(source, now) > (FAILURES / IDLE if idle else FAILURES):
         raise TooManyRequests(LONG)
+    if idle:
+        _hold(settings.DRCAPTCHA_RATE / IDLE, _count("idle", source, now, MINUTE))
+        _hold(settings.DRCAPTCHA_SITE_RATE / IDLE, _count("idle-site", str(site.pk), now, MINUTE))
     _hold(settings.DRCAPTCHA_RATE, _count("issue", source, now, MINUTE))
     _hold(settings.DRCAPTCHA_SITE_RATE, _count("site", str(site.pk), now, MINUTE))
 
@@ -59,7 +65,7 @@ def issued(site: Site, now: datetime) -> float:
     return _sum("site", str(site.pk), now, MINUTE)
 
 
-def _hold(most: int, count: float) -> None:
+def _hold(most: float, count: float) -> None:
     if most and count > most:
         raise TooManyRequests(MINUTE)
 
