@@ -1,6 +1,8 @@
 """Audio challenges, listened to by measuring."""
 
 import io
+import subprocess
+import sys
 import wave
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,6 +64,34 @@ def test_several_threads_speak_in_turn() -> None:
     with ThreadPoolExecutor(8) as pool:
         for place, length in enumerate(pool.map(spoken, range(64))):
             assert length == pytest.approx(alone[place % 2], rel=0.05)
+
+
+STARTING = """
+from threading import Barrier, Thread
+from handwriting import speech
+from handwriting.speech.engine import speak
+
+heard, barrier = [], Barrier(8)
+
+def begin(place):
+    barrier.wait()
+    assert speech.available()
+    heard.append(len(speak("5", language="en", voice="m1", rate=120, pitch=50)[0]))
+
+threads = [Thread(target=begin, args=(place,)) for place in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(min(heard), len(heard))
+"""
+
+
+def test_several_threads_start_it_at_once() -> None:
+    """In a process of its own: where it goes wrong the process crashes."""
+    run = subprocess.run([sys.executable, "-c", STARTING], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    shortest, count = map(int, run.stdout.split())
+    assert shortest > 1000
+    assert count == 8
 
 
 def test_a_language_that_is_not_spoken_is_refused() -> None:

@@ -81,8 +81,9 @@ def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None 
     context = Context(host_of(request), wanted.action, wanted.cdata)
     address, now, rng = address_of(request), timezone.now(), np.random.default_rng()
     if wanted.kind == "audio":
-        language = wanted.language
-        challenge = issuing.issue_audio(site, language=language, address=address, now=now, rng=rng, context=context)
+        challenge = issuing.issue_audio(
+            site, language=wanted.language, address=address, now=now, rng=rng, context=context
+        )
     else:
         challenge = issuing.issue(site, address=address, now=now, rng=rng, context=context)
     return {

@@ -40,6 +40,11 @@ class Challenge:
         """The picture, or the sound, as an address that carries it."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.picture).decode()}"
 
+    @property
+    def is_audio(self) -> bool:
+        """Whether it is heard, not seen."""
+        return self.media_type.startswith(Captcha.AUDIO)
+
 
 def lifetime() -> timedelta:
     """Return how long a challenge can be answered."""
@@ -53,9 +58,11 @@ def issue(
     now: datetime,
     rng: np.random.Generator,
     context: Context = NOWHERE,
-    plain: bool = False,
+    idle: bool = False,
 ) -> Challenge:
     """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site`` who comes from ``address``.
+
+    An ``idle`` one asks for no work, for browsers that run no scripts; fewer of these are issued.
 
     A captcha is never with two visitors at once: it goes back to the pool only after its challenge has expired
     unanswered. So a picture that somebody has solved is worth one pass at most.
@@ -70,14 +77,14 @@ def issue(
         # Whatever is typed does not count, so the picture is as good as new when it comes back to the pool.
         return _handed_out(_draw(now, rng), seal_dummy(site, now))
     site.check_host(context.host)
-    limiting.check_issue(site, address, now, weight=PLAIN if plain else 1)
+    limiting.check_issue(site, address, now, idle=idle)
     counting.take_from_quota(site, now)
     try:
         captcha = _draw(now, rng)
     except NotReady:
         counting.give_back(site, now)
         raise
-    context = context._replace(bits=0 if plain else working.bits_for(site, address, now))
+    context = context._replace(bits=0 if idle else working.bits_for(site, address, now))
     return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), context.bits)
 
 
@@ -98,12 +105,12 @@ def issue_audio(
     now: datetime,
     rng: np.random.Generator,
     context: Context = NOWHERE,
-    plain: bool = False,
+    idle: bool = False,
 ) -> Challenge:
     """Issue a challenge that is heard. It earns what others do, but no votes.
 
     It asks for four times the work of a picture, since programs understand speech better. In a ``language`` that is not
-    spoken here it is English.
+    spoken here it is English. ``idle`` as for pictures.
 
     Raises:
         AudioUnavailable: nothing is spoken here.
@@ -116,7 +123,7 @@ def issue_audio(
     if isinstance(site, Dummy):
         return _spoken(spoken, known, seal_dummy(site, now), rng)
     site.check_host(context.host)
-    limiting.check_issue(site, address, now, weight=PLAIN if plain else 1)
+    limiting.check_issue(site, address, now, idle=idle)
     counting.take_from_quota(site, now)
     captcha = Captcha.objects.create(
         picture=b"",
@@ -128,31 +135,13 @@ def issue_audio(
         available=None,
         created=now,
     )
-    bits = 0 if plain else working.bits_for(site, address, now)
+    bits = 0 if idle else working.bits_for(site, address, now)
     context = context._replace(bits=bits + HARDER if bits else 0)
     return _spoken(spoken, known, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), rng, context.bits)
 
 
 HARDER = 2
 """Bits of work that a challenge which is heard asks for beyond those of one that is seen."""
-
-
-PLAIN = 4
-"""As so many challenges one counts that asks for no work, since the visitor's browser runs no scripts."""
-
-
-def issue_plainly(
-    site: Site | Dummy, *, audio: bool, address: str, now: datetime, rng: np.random.Generator, host: str
-) -> Challenge:
-    """Issue a challenge that asks for no work, to be seen or heard in English.
-
-    Raises:
-        AudioUnavailable, HostNotAllowed, NotReady, QuotaReached, TooManyRequests: as ``issue`` and ``issue_audio``.
-    """
-    where = Context(host)
-    if audio:
-        return issue_audio(site, language="en", address=address, now=now, rng=rng, context=where, plain=True)
-    return issue(site, address=address, now=now, rng=rng, context=where, plain=True)
 
 
 def _spoken(spoken: str, language: str, token: str, rng: np.random.Generator, bits: int = 0) -> Challenge:

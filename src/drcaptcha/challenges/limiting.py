@@ -21,17 +21,23 @@ LONG = 600
 FAILURES = 30
 """So many failed answers in ``LONG`` seconds, and the source has to wait."""
 
+IDLE = 6
+"""By what factor each limit is lower for challenges that can't ask for work. They count towards the others as well."""
 
-def check_issue(site: Site, address: str, now: datetime, *, weight: int = 1) -> None:
-    """Count a challenge that is asked for, as ``weight`` of them.
+
+def check_issue(site: Site, address: str, now: datetime, *, idle: bool = False) -> None:
+    """Count a challenge that is asked for; ``idle`` is one that can't ask for work.
 
     Raises:
         TooManyRequests: its source, or the site, has asked for too many, or the source has failed too often.
     """
     source = source_key(address, site, now)
-    if failures(source, now) > FAILURES:
+    if failures(source, now) > (FAILURES / IDLE if idle else FAILURES):
         raise TooManyRequests(LONG)
-    _hold(settings.DRCAPTCHA_RATE, _count("issue", source, now, MINUTE, weight))
+    if idle:
+        _hold(settings.DRCAPTCHA_RATE / IDLE, _count("idle", source, now, MINUTE))
+        _hold(settings.DRCAPTCHA_SITE_RATE / IDLE, _count("idle-site", str(site.pk), now, MINUTE))
+    _hold(settings.DRCAPTCHA_RATE, _count("issue", source, now, MINUTE))
     _hold(settings.DRCAPTCHA_SITE_RATE, _count("site", str(site.pk), now, MINUTE))
 
 
@@ -59,19 +65,19 @@ def issued(site: Site, now: datetime) -> float:
     return _sum("site", str(site.pk), now, MINUTE)
 
 
-def _hold(most: int, count: float) -> None:
+def _hold(most: float, count: float) -> None:
     if most and count > most:
         raise TooManyRequests(MINUTE)
 
 
-def _count(name: str, key: str, now: datetime, span: int, weight: int = 1) -> float:
-    """Add one, or ``weight``; return how many there are now."""
+def _count(name: str, key: str, now: datetime, span: int) -> float:
+    """Add one; return how many there are now."""
     place = _place(name, key, now, span)
     cache.add(place, 0, 2 * span)
     try:
-        cache.incr(place, weight)
+        cache.incr(place)
     except ValueError:  # It has just been thrown out.
-        cache.set(place, weight, 2 * span)
+        cache.set(place, 1, 2 * span)
     return _sum(name, key, now, span)
 
 

@@ -19,6 +19,7 @@ from django.conf import settings
 
 from drcaptcha.errors import ChallengeError, ChallengeExpired
 from drcaptcha.sites.dummies import Dummy
+from drcaptcha.sites.models import Site
 
 _NUMBERS = struct.Struct(">QQ")
 
@@ -94,6 +95,18 @@ def unseal(purpose: Purpose, token: str, lifetime: timedelta, now: datetime) -> 
     row, site = _NUMBERS.unpack_from(content)
     said = content[_NUMBERS.size :]
     return Sealed(row, site, at, Context(*json.loads(said)) if said else NOWHERE)
+
+
+def context_of(challenge: str, site: Site | Dummy, now: datetime) -> Context:
+    """Return what a challenge of ``site`` says of where it is shown, whether it has expired or not.
+
+    Whatever is no challenge of it says nothing.
+    """
+    try:
+        sealed = unseal(Purpose.CHALLENGE, challenge, timedelta(days=1), now)
+    except ChallengeError:
+        return NOWHERE
+    return sealed.context if isinstance(site, Site) and sealed.site == site.pk else NOWHERE
 
 
 def _secrets() -> tuple[str, ...]:

@@ -1,33 +1,22 @@
 """What a browser may load and do on our pages."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-
-def policy(*, frames: Collection[str] = ()) -> str:
-    """Return what a page of ours allows: everything comes from this server, nothing is inline.
-
-    A captcha travels in its own address, as picture or sound. ``frames`` are hosts on whose pages it may be framed, as
-    sites list them.
-    """
-    places = [f"*{host} {host[1:]}" if host.startswith(".") else host for host in frames]
-    return "; ".join(
-        (
-            "default-src 'self'",
-            "img-src 'self' data:",
-            "media-src 'self' data:",
-            "object-src 'none'",
-            "base-uri 'none'",
-            "form-action 'self'",
-            " ".join(("frame-ancestors", *(places or ["'none'"]))),
-        )
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
     )
-
-
-POLICY = policy()
+)
+"""Everything comes from this server, nothing is inline; a captcha's picture travels in its address."""
 
 
 def content_security_policy(

@@ -1,7 +1,5 @@
 """The pages: each gathers what its template shows."""
 
-from http import HTTPStatus
-
 import numpy as np
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -9,27 +7,14 @@ from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.clickjacking import xframe_options_exempt
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from drcaptcha.api.clients import address_of, host_of
+from drcaptcha.api.clients import address_of
 from drcaptcha.api.views import api
 from drcaptcha.challenges import issuing, verifying
-from drcaptcha.errors import (
-    AudioUnavailable,
-    BadRequest,
-    ChallengeError,
-    HostNotAllowed,
-    NotReady,
-    QuotaReached,
-    TooManyRequests,
-    UnknownSite,
-)
+from drcaptcha.errors import ChallengeError, NotReady, QuotaReached, TooManyRequests
 from drcaptcha.pages import reference
 from drcaptcha.pages.figures import Figures
-from drcaptcha.pages.middleware import policy
-from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
 
 
@@ -73,53 +58,6 @@ def _judge(request: HttpRequest) -> tuple[str, str]:
     except (ChallengeError, TooManyRequests) as error:
         return "message", error.message
     return "passed" if verdict.passed else "failed", ""
-
-
-@never_cache
-@csrf_exempt  # It sets no cookie and knows nobody: what proves the post is the sealed challenge in it.
-@xframe_options_exempt
-@require_http_methods(["GET", "HEAD", "POST"])
-def plain(request: HttpRequest, sitekey: str) -> HttpResponse:
-    """Show a site's challenge to a browser without scripts, in a frame of the site's page; after a pass, the response.
-
-    Nothing is asked of the visitor's machine, which could not work; so each challenge counts as several.
-    """
-    audio = request.GET.get("kind") == "audio"
-    context: dict[str, object] = {"audio": audio, "audio_offered": issuing.audio_offered()}
-    site: Site | Dummy | None = None
-    status = HTTPStatus.OK
-    try:
-        site = Dummy.by_sitekey(sitekey) or Site.of(sitekey)
-        if request.method == "POST":
-            context |= _judge_plainly(request)
-        if "response" not in context:
-            context["challenge"] = issuing.issue_plainly(
-                site,
-                audio=audio,
-                address=address_of(request),
-                now=timezone.now(),
-                rng=np.random.default_rng(),
-                host="" if request.method == "POST" else host_of(request),
-            )
-    except (AudioUnavailable, HostNotAllowed, NotReady, QuotaReached, TooManyRequests, UnknownSite) as error:
-        context["message"], status = error.message, error.status
-    response = render(request, "pages/plain.html", context, status=status)
-    response["Content-Security-Policy"] = policy(frames=site.hosts if isinstance(site, Site) else ())
-    return response
-
-
-def _judge_plainly(request: HttpRequest) -> dict[str, object]:
-    """Return the response that the posted answer has earned, or a message."""
-    try:
-        verdict = verifying.verify(
-            request.POST.get("challenge", ""),
-            request.POST.get("answer", ""),
-            address=address_of(request),
-            now=timezone.now(),
-        )
-    except (ChallengeError, BadRequest) as error:
-        return {"message": error.message}
-    return {"response": verdict.response} if verdict.passed else {"message": "That was not right. Here is another one."}
 
 
 @require_safe

@@ -25,11 +25,17 @@ VOICES = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5"
 """Variants of each voice: men's and women's."""
 
 _SYNCHRONOUS, _NO_EXIT, _CHARACTERS, _UTF8, _RATE, _PITCH = 2, 1 << 15, 1, 1, 1, 3
-_lock = Lock()
+_lock, _start = Lock(), Lock()
 
 
 def available() -> bool:
     """Return whether the engine is installed."""
+    with _start:
+        return _available()
+
+
+@cache
+def _available() -> bool:
     try:
         _engine()
     except (ImportError, OSError):
@@ -44,7 +50,8 @@ def speak(text: str, *, language: str, voice: str, rate: int, pitch: int) -> tup
     that there is none of.
     """
     name = f"{LANGUAGES[language]}+{voice}"
-    library, heard, frequency = _engine()
+    with _start:
+        library, heard, frequency = _engine()
     with _lock:
         heard.clear()
         library.espeak_SetVoiceByName(name.encode())
@@ -59,6 +66,8 @@ def speak(text: str, *, language: str, voice: str, rate: int, pitch: int) -> tup
 @cache
 def _engine() -> tuple[Any, list[NDArray[np.int16]], int]:
     """Return the library, the list into which it speaks, and its samples a second.
+
+    Started by two threads at once it crashes the process, so whoever calls this holds ``_start``.
 
     Raises:
         ImportError, OSError: it is not installed, or does not load.
