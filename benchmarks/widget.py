@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
@@ -90,16 +91,15 @@ def weigh(chromium: CDPSession, url: str) -> Counter[str]:
     paths: dict[str, str] = {}
     bytes_of: Counter[str] = Counter()
 
-    def begin(event: dict[str, object]) -> None:
+    def begin(event: dict[str, Any]) -> None:
         request = event["request"]
-        assert isinstance(request, dict)
         if request["url"].startswith(url) and request["method"] != "OPTIONS":
-            paths[str(event["requestId"])] = urlsplit(request["url"]).path
+            paths[event["requestId"]] = urlsplit(request["url"]).path
 
-    def end(event: dict[str, object]) -> None:
-        path = paths.get(str(event["requestId"]))
+    def end(event: dict[str, Any]) -> None:
+        path = paths.get(event["requestId"])
         if path:
-            bytes_of[path] += int(float(str(event["encodedDataLength"])))
+            bytes_of[path] += int(event["encodedDataLength"])
 
     chromium.on("Network.requestWillBeSent", begin)
     chromium.on("Network.loadingFinished", end)
