@@ -320,6 +320,7 @@ export class DrCaptcha extends HTMLElement {
     this.#set("");
     const waiting = make("button", { type: "button", class: "open spin", "aria-disabled": "true" }, make("span", { class: "tick" }), this.#text.loading);
     if (!this.#challenge) this.#show(waiting);
+    this.#say(this.#challenge ? this.#text.loading : "");
     if (focus) this.#root.querySelector("button, input")?.focus();
     let challenge;
     try {
