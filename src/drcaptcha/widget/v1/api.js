@@ -19,7 +19,13 @@
   const query = address.searchParams;
   const kind = query.get("compat") || PATHS[address.pathname];
   const names = { recaptcha: "grecaptcha", hcaptcha: "hcaptcha", turnstile: "turnstile" };
-  const load = (name) => import(new URL(name, base).href);
+  // A browser remembers that a module failed, so it is asked for by another address.
+  const load = (name, tried = 0) =>
+    import(new URL(tried ? `${name}?${tried}` : name, base).href).catch(async (error) => {
+      if (tried >= 3) throw error;
+      await new Promise((resume) => setTimeout(resume, 1000 * 2 ** tried));
+      return load(name, tried + 1);
+    });
 
   const parsed = new Promise((resolve) => {
     if (document.readyState !== "loading") resolve();
@@ -44,5 +50,7 @@
     }
     const onload = window[query.get("onload")];
     if (typeof onload === "function") onload();
+    // What pages for reCAPTCHA put down to be called, by the lines that it published for this.
+    if (kind === "recaptcha") for (const waiting of window.___grecaptcha_cfg?.fns?.splice(0) ?? []) waiting();
   });
 })();

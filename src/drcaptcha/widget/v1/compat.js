@@ -3,7 +3,7 @@
 const PLACES = { recaptcha: ".g-recaptcha", hcaptcha: ".h-captcha", turnstile: ".cf-turnstile" };
 
 /** Give `theirs`, the global object of a service, its functions; return the selector of the places to fill. */
-export function start(kind, theirs, { api, render, widget, find, once }, asked) {
+export function start(kind, theirs, { api, adopt, render, widget, once }, asked) {
   Object.assign(theirs, {
     render: (place, options) => render(place, options, kind),
     reset: api.reset,
@@ -17,14 +17,14 @@ export function start(kind, theirs, { api, render, widget, find, once }, asked) 
     theirs.close = (id) => widget(id)?.close();
     theirs.execute = (id, options) => {
       const solved = api.execute(id);
-      return options?.async ? solved.then((response) => ({ response, key: "" })) : void solved.catch(() => {});
+      if (!options?.async) return void solved.catch(() => {});
+      return solved.then((response) => ({ response, key: "" }), ({ message }) => Promise.reject(message));
     };
   } else if (kind === "turnstile") {
     theirs.execute = (place, options) => {
-      const id = find(place)?.id ?? render(place, options, kind);
-      api.execute(id).catch(() => {});
+      api.execute(widget(place) ? place : render(place, options, kind)).catch(() => {});
     };
-    theirs.implicitRender = () => document.querySelectorAll(PLACES[kind]).forEach((place) => render(place, {}, kind));
+    theirs.implicitRender = () => document.querySelectorAll(PLACES[kind]).forEach((place) => adopt(place, kind));
   } else {
     // Version 3 names a site key and an action, and expects a promise; version 2 names a widget or nothing.
     theirs.execute = (which, options) => {

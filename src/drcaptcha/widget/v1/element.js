@@ -10,6 +10,8 @@ const FIELDS = {
 };
 const TRIES = 4;
 const REPLAYS = 3;
+const RENEWALS = 3; // So often a challenge is renewed while nobody types.
+const PATIENCE = 20; // Seconds after which a request is taken for lost.
 const LIFE = 120; // Seconds for which a response can be redeemed.
 const RTL = ["ar", "fa", "he", "ur"];
 const LANGUAGES = ["ar", "cs", "da", "de", "es", "fa", "fi", "fr", "he", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "tr", "uk", "zh"];
@@ -49,6 +51,10 @@ const settings = { base: new URL(".", import.meta.url), language: null };
 const texts = new Map([["en", Promise.resolve(ENGLISH)]]);
 const widgets = new Map();
 let count = 0;
+// The visitor's system may go dark, or over to more contrast, while the page is open.
+for (const taste of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
+  matchMedia(taste).addEventListener("change", () => widgets.forEach((one) => one.dress()));
+}
 
 /** Where the script came from, and the language that its address asks for. */
 export function start(given) {
@@ -116,6 +122,7 @@ async function ask(path, body) {
         body: JSON.stringify(body),
         credentials: "omit",
         cache: "no-store",
+        signal: AbortSignal.timeout(1000 * PATIENCE),
       });
     } catch (error) {
       if (tried >= TRIES) throw new Refused(0);
@@ -129,10 +136,8 @@ async function ask(path, body) {
   }
 }
 
-const bytesOf = async (address) => {
-  const text = atob(address.slice(address.indexOf(",") + 1));
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-};
+const bytesOf = (address) =>
+  Uint8Array.from(atob(address.slice(address.indexOf(",") + 1)), (character) => character.charCodeAt(0));
 
 export class DrCaptcha extends HTMLElement {
   static formAssociated = true;
@@ -146,11 +151,18 @@ export class DrCaptcha extends HTMLElement {
   #expired = false;
   #kind = "picture";
   #timer = 0;
+  #until = 0;
+  #renewed = 0;
+  #checking = false;
   #run = 0;
+  #stop = new AbortController();
   #fields = [];
   #waiting = [];
   #sound = null;
+  #box = null;
+  #said = null;
   options = {};
+  widget = `drcaptcha-${count++}`;
 
   constructor() {
     super();
@@ -175,30 +187,35 @@ export class DrCaptcha extends HTMLElement {
   }
 
   async connectedCallback() {
-    this.widget ??= `drcaptcha-${count++}`;
     widgets.set(this.widget, this);
     if (!this.#fields.length) {
       const named = this.option("response-field-name") ?? this.option("name");
       const field = this.option("response-field");
       const names = named ? [named] : FIELDS[this.options.compat] ?? [NAME];
       if (field !== "false" && field !== false) {
-        this.#fields = names.map((name) => make("input", { type: "hidden", name }));
+        // Pages written for reCAPTCHA look for the field by its id, too.
+        const id = (name) => (this.options.compat && !document.getElementById(name) ? name : undefined);
+        this.#fields = names.map((name) => make("input", { type: "hidden", name, id: id(name) }));
         this.append(...this.#fields);
       }
     }
-    this.#dress();
+    this.dress();
+    if (this.#until) this.#expire(this.#until - Date.now());
+    if (this.#checking) this.load({ focus: false });
     await this.#speak();
     if (this.isConnected && !this.#challenge && !this.#response) this.#rest();
   }
 
   disconnectedCallback() {
-    clearTimeout(this.#timer);
+    widgets.delete(this.widget);
     this.#run++;
+    clearTimeout(this.#timer);
+    this.source?.stop();
   }
 
   attributeChangedCallback(name) {
     if (!this.isConnected) return;
-    this.#dress();
+    this.dress();
     if (name.endsWith("language")) this.#speak().then(() => this.reset());
   }
 
@@ -206,7 +223,7 @@ export class DrCaptcha extends HTMLElement {
     this.reset();
   }
 
-  #dress() {
+  dress() {
     const theme = this.option("theme", "auto");
     const dark = theme === "dark" || (theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
     const more = theme === "contrast" || (theme === "auto" && matchMedia("(prefers-contrast: more)").matches);
@@ -231,45 +248,56 @@ export class DrCaptcha extends HTMLElement {
 
   /** Tell the page: by an event, and by the function that it named. */
   #tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
-    const called = this.option(name === "success" ? "callback" : `${name}-callback`);
+    // The page's own listeners for `error` and `close` mean something else.
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: name !== "error" && name !== "close" }));
+    const called = this.option({ success: "callback" }[name] ?? `${name}-callback`) ?? (name === "timeout" && this.option("chalexpired-callback"));
     const callback = typeof called === "string" ? window[called] : called;
     if (typeof callback === "function") callback(detail);
+  }
+
+  /** Make what stays: a live region has to be there before something is said in it. */
+  #build() {
+    this.#said = make("p", { class: "said", role: "status" });
+    this.#box = make("div", { class: "box", role: "group", "aria-label": "DrCaptcha" }, this.#said);
+    if (this.invisible) {
+      this.#root.append(make("dialog", { "aria-label": "DrCaptcha", onclose: () => this.#closed() }, this.#box));
+    } else this.#root.append(this.#box);
   }
 
   #show(...content) {
     const { language } = this.#text;
     const held = this.#root.activeElement !== null;
-    const box = make("div", { class: "box", role: "group", "aria-label": "DrCaptcha", lang: language, dir: RTL.includes(language) ? "rtl" : "ltr" });
-    if (this.test) box.append(make("p", { class: "test" }, this.#text.test));
-    box.append(...content.filter(Boolean));
-    // The live region stays where it is, so that what changes in it is read out.
-    this.said ??= make("p", { class: "said", role: "status" });
-    box.append(this.said);
-    if (this.invisible) {
-      let dialog = this.#root.querySelector("dialog");
-      if (!dialog) {
-        dialog = make("dialog", { "aria-label": "DrCaptcha", onclose: () => this.#closed() });
-        this.#root.replaceChildren(dialog);
-      }
-      dialog.replaceChildren(box);
-    } else this.#root.replaceChildren(box);
-    for (const element of box.querySelectorAll("button, input")) {
-      if (this.option("tabindex")) element.tabIndex = Number(this.option("tabindex"));
+    if (!this.#box) this.#build();
+    this.#box.lang = language;
+    this.#box.dir = RTL.includes(language) ? "rtl" : "ltr";
+    while (this.#box.firstChild !== this.#said) this.#box.firstChild.remove();
+    if (this.test) content.unshift(make("p", { class: "test" }, this.#text.test));
+    this.#said.before(...content.filter(Boolean));
+    if (this.option("tabindex")) {
+      for (const element of this.#box.querySelectorAll("button, input")) element.tabIndex = Number(this.option("tabindex"));
     }
     if (held) this.#root.querySelector("input, button")?.focus();
     this.#validate();
   }
 
   #say(text, bad = false) {
-    if (!this.said) return;
-    this.said.classList.toggle("bad", bad);
-    this.said.textContent = text;
+    this.#said.classList.toggle("bad", bad);
+    this.#said.textContent = text;
+  }
+
+  /** Let what there is be over in so many milliseconds, wherever the element is moved meanwhile. */
+  #expire(milliseconds) {
+    this.#until = Date.now() + milliseconds;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#outlived(), milliseconds);
   }
 
   /** Wait for the visitor to begin: until then nothing is asked of the server. */
   #rest(text = "") {
     clearTimeout(this.#timer);
+    this.#until = 0;
+    this.#renewed = 0;
+    this.#checking = false;
     this.#challenge = null;
     const button = make("button", { type: "button", class: "open", onclick: () => this.load() }, make("span", { class: "tick" }), this.#text.start);
     this.#show(button);
@@ -286,10 +314,13 @@ export class DrCaptcha extends HTMLElement {
   async load({ say = "", kind = this.#kind, focus = true } = {}) {
     const run = ++this.#run;
     clearTimeout(this.#timer);
+    this.#until = 0;
+    this.#checking = false;
     this.#kind = kind;
     this.#set("");
     const waiting = make("button", { type: "button", class: "open spin", "aria-disabled": "true" }, make("span", { class: "tick" }), this.#text.loading);
     if (!this.#challenge) this.#show(waiting);
+    this.#say(this.#challenge ? this.#text.loading : "");
     if (focus) this.#root.querySelector("button, input")?.focus();
     let challenge;
     try {
@@ -299,25 +330,29 @@ export class DrCaptcha extends HTMLElement {
         cdata: this.option("cdata", this.option("cData", "")),
         ...(kind === "audio" && { kind, language: this.#text.language }),
       });
-      challenge.bytes = await bytesOf(challenge.audio ?? challenge.image);
+      const bytes = bytesOf(challenge.audio ?? challenge.image);
+      challenge.shown = kind === "audio" ? await this.#hearing().decodeAudioData(bytes.buffer) : await createImageBitmap(new Blob([bytes]));
     } catch (error) {
       if (run === this.#run) this.#fault(error);
       return;
     }
-    if (run !== this.#run || !this.isConnected) return;
+    if (run !== this.#run) return;
     this.#challenge = challenge;
     this.test = challenge.test === true;
-    this.working = import(new URL("work.js", settings.base).href).then(({ solve }) => solve(challenge.work));
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    const { signal } = this.#stop;
+    this.working = import(new URL("work.js", settings.base).href).then(({ solve }) => solve(challenge.work, signal));
     this.working.catch(() => {});
-    await (kind === "audio" ? this.#listen(challenge) : this.#picture(challenge));
-    if (run !== this.#run) return;
+    this.#question(kind === "audio" ? this.#listen(challenge) : this.#picture(challenge));
     this.#say(say, Boolean(say));
     if (focus) this.input.focus();
-    this.#timer = setTimeout(() => this.#outlived(), 1000 * challenge.expires_in);
+    this.#expire(1000 * challenge.expires_in);
   }
 
   #fault(error) {
-    const { status, code, after } = error;
+    const { status, after } = error;
+    const code = error instanceof Refused ? error.code : error.name;
     const texts = { 429: filled(this.#text.busy, { s: after }), 0: this.#text.failed };
     const refused = status && status < 500 && status !== 429;
     const text = texts[status] ?? (refused ? filled(this.#text.refused, { why: error.message }) : this.#text.failed);
@@ -331,30 +366,36 @@ export class DrCaptcha extends HTMLElement {
     this.#tell("error", code);
   }
 
-  async #picture({ bytes, length }) {
-    const bitmap = await createImageBitmap(new Blob([bytes]));
-    const canvas = make("canvas", { class: "picture", role: "img", "aria-label": filled(this.#text.picture, { n: length }), width: bitmap.width, height: bitmap.height });
-    canvas.getContext("2d").drawImage(bitmap, 0, 0);
-    this.#question(this.#text.type, canvas);
+  #picture({ shown, length }) {
+    const label = filled(this.#text.picture, { n: length });
+    const canvas = make("canvas", { class: "picture", role: "img", "aria-label": label, width: shown.width, height: shown.height });
+    canvas.getContext("2d").drawImage(shown, 0, 0);
+    return canvas;
   }
 
-  async #listen({ bytes }) {
-    this.replays = REPLAYS;
-    this.#question(this.#text.hear, null);
+  /** Return what plays. Some browsers let only a press begin a sound, so a press calls this. */
+  #hearing() {
     this.#sound ??= new AudioContext();
-    this.buffer = await this.#sound.decodeAudioData(bytes.buffer);
+    this.#sound.resume();
+    return this.#sound;
+  }
+
+  #listen({ shown }) {
+    this.replays = REPLAYS;
+    this.buffer = shown;
     this.#play();
+    return null;
   }
 
   #play() {
     this.source?.stop();
-    this.source = new AudioBufferSourceNode(this.#sound, { buffer: this.buffer });
-    this.source.connect(this.#sound.destination);
-    this.#sound.resume();
+    const sound = this.#hearing();
+    this.source = new AudioBufferSourceNode(sound, { buffer: this.buffer });
+    this.source.connect(sound.destination);
     this.source.start();
   }
 
-  #question(text, picture) {
+  #question(picture) {
     const { length, audio_offered: offered } = this.#challenge;
     const said = this.#text;
     const audio = this.#kind === "audio";
@@ -363,7 +404,10 @@ export class DrCaptcha extends HTMLElement {
     this.input = make("input", {
       id: "answer", type: "text", dir: "ltr", autocomplete: "off", autocapitalize: "off", autocorrect: "off", spellcheck: "false",
       enterkeyhint: "send", maxlength: 2 * length,
-      oninput: () => (counter.textContent = filled(said.count, { k: this.#typed().length, n: length })),
+      oninput: () => {
+        this.#renewed = 0;
+        counter.textContent = filled(said.count, { k: this.#typed().length, n: length });
+      },
       onkeydown: (event) => {
         // Enter checks the answer; it does not send the page's form.
         if (event.key === "Enter" && !event.isComposing) (event.preventDefault(), this.check());
@@ -372,6 +416,7 @@ export class DrCaptcha extends HTMLElement {
     const replay = audio && tool("replay", () => {
       this.#play();
       replay.disabled = --this.replays <= 0;
+      if (replay.disabled) this.input.focus();
     });
     const unread = !audio && make("button", { type: "button", class: "wide", onclick: () => {
       this.input.setRangeText("?", this.input.selectionStart, this.input.selectionEnd, "end");
@@ -381,18 +426,22 @@ export class DrCaptcha extends HTMLElement {
     const tools = [
       tool("another", () => this.load()),
       replay,
-      offered && tool(audio ? "look" : "listen", () => this.load({ kind: audio ? "picture" : "audio" })),
+      offered && tool(audio ? "look" : "listen", () => {
+        if (!audio) this.#hearing();
+        this.source?.stop();
+        this.load({ kind: audio ? "picture" : "audio" });
+      }),
       unread,
       this.invisible && tool("close", () => this.close()),
       counter,
     ];
     this.#show(
       picture,
-      make("label", { for: "answer" }, filled(text, { n: length })),
+      make("label", { for: "answer" }, filled(audio ? said.hear : said.type, { n: length })),
       make("div", { class: "row" }, this.input, make("button", { type: "button", class: "main", onclick: () => this.check() }, said.check)),
       make("div", { class: "tools" }, ...tools.filter(Boolean)),
     );
-    this.input.dispatchEvent(new Event("input"));
+    counter.textContent = filled(said.count, { k: 0, n: length });
   }
 
   #typed() {
@@ -401,30 +450,36 @@ export class DrCaptcha extends HTMLElement {
 
   /** Send what was typed. */
   async check() {
+    if (this.#checking) return;
     if (!this.#typed().length) return void this.input.focus();
     const run = ++this.#run;
-    const kind = this.#kind;
-    clearTimeout(this.#timer);
-    const fields = this.#root.querySelectorAll("input, button");
-    const answer = this.input.value;
+    const busy = (so) => {
+      this.#checking = so;
+      for (const one of this.#root.querySelectorAll("input, button")) one.setAttribute("aria-disabled", so);
+    };
     this.#say(this.#text.loading);
-    for (const one of fields) one.setAttribute("aria-disabled", "true");
+    busy(true);
     let judged;
     try {
       const work = await this.working;
-      judged = await ask("/api/v1/answers", { challenge: this.#challenge.challenge, answer, ...(work && { work }) });
+      judged = await ask("/api/v1/answers", { challenge: this.#challenge.challenge, answer: this.input.value, ...(work && { work }) });
     } catch (error) {
       if (run !== this.#run) return;
       if (error.status === 409 || error.status === 410) return void this.load({ say: this.#text.renewed });
-      return void this.#fault(error);
+      if (error.status && error.status < 500) return void this.#fault(error);
+      // The network or the server failed: what was typed stays, and can be sent again.
+      busy(false);
+      this.#say(this.#text.failed, true);
+      return void this.#tell("error", error.code);
     }
     if (run !== this.#run) return;
-    if (!judged.passed) return void this.load({ say: this.#text.wrong, kind });
+    if (!judged.passed) return void this.load({ say: this.#text.wrong });
     this.#pass(judged.response);
   }
 
   #pass(response) {
     this.source?.stop();
+    this.#checking = false;
     this.#challenge = null;
     this.#expired = false;
     const tick = icon("M5 12l5 5 9-10", "tick");
@@ -432,7 +487,7 @@ export class DrCaptcha extends HTMLElement {
     this.#say("");
     if (!this.invisible) this.#root.querySelector(".solved").focus();
     this.#set(response);
-    this.#timer = setTimeout(() => this.#outlived(), 1000 * LIFE);
+    this.#expire(1000 * LIFE);
     this.#settle(response);
     this.#root.querySelector("dialog")?.close();
     this.#tell("success", response);
@@ -447,8 +502,9 @@ export class DrCaptcha extends HTMLElement {
       this.#tell("expired");
     } else {
       this.#tell("timeout");
-      if (document.hidden) this.#rest(this.#text.expired);
-      else this.load({ say: this.#text.renewed, focus: this.#root.activeElement !== null });
+      const there = !document.hidden && this.#root.activeElement !== null && ++this.#renewed <= RENEWALS;
+      if (there) this.load({ say: this.#text.renewed });
+      else this.#rest(this.#text.expired);
     }
   }
 
@@ -458,6 +514,7 @@ export class DrCaptcha extends HTMLElement {
 
   #closed() {
     if (!this.#response) {
+      if (this.#checking) this.#challenge = null;
       this.#run++;
       this.#settle(null, new Error("challenge-closed"));
       this.#tell("close");
@@ -498,8 +555,9 @@ export function find(place) {
 export function widget(which) {
   if (which === undefined || which === null) return widgets.values().next().value;
   if (widgets.has(which)) return widgets.get(which);
-  const numbered = typeof which === "number" ? [...widgets.values()][which] : null;
-  return numbered ?? [...widgets.values()].find((one) => one === which || one.parentElement === find(which));
+  if (typeof which === "number") return widgets.get(`drcaptcha-${which}`);
+  const place = find(which);
+  return [...widgets.values()].find((one) => one === place || (place && one.parentElement === place));
 }
 
 /** Put a widget into a place; return its id, a number where the service's own was one. */
@@ -511,7 +569,8 @@ export function render(place, options = {}, compat = "") {
   const said = Object.fromEntries([...parent.attributes].filter(({ name }) => name.startsWith("data-")).map(({ name, value }) => [name.slice(5), value]));
   element.options = { ...said, ...options, compat };
   parent.append(element);
-  return compat === "recaptcha" ? [...widgets.values()].indexOf(element) : element.widget;
+  widgets.set(element.widget, element); // The place may not be in the page yet.
+  return compat === "recaptcha" ? Number(element.widget.slice("drcaptcha-".length)) : element.widget;
 }
 
 /** Fill a place that the page has marked with a class. A button among them asks when it is pressed. */
@@ -534,7 +593,7 @@ export function once(sitekey, action, compat) {
   const home = make("div");
   document.body.append(home);
   const one = widget(render(home, { sitekey, action, size: "invisible", "response-field": false }, compat));
-  return one.execute().finally(() => (widgets.delete(one.widget), home.remove()));
+  return one.execute().finally(() => home.remove());
 }
 
 export const api = {
@@ -543,10 +602,7 @@ export const api = {
   execute: (id) => widget(id)?.execute() ?? Promise.reject(new Error("there is no widget")),
   getResponse: (id) => widget(id)?.response ?? "",
   isExpired: (id) => widget(id)?.expired ?? false,
-  remove: (id) => {
-    const one = widget(id);
-    if (one) (widgets.delete(one.widget), one.remove());
-  },
+  remove: (id) => widget(id)?.remove(),
 };
 
 customElements.define("dr-captcha", DrCaptcha);

@@ -43,7 +43,7 @@ input { flex: 1; min-width: 0; width: 100%; min-height: 2.5rem; padding: .25rem 
 .tools svg { width: 1.3rem; height: 1.3rem; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
 .count { margin-inline-start: auto; color: var(--faint); font-variant-numeric: tabular-nums; }
 .said { margin: .5rem 0 0; min-height: 1.4em; color: var(--faint); font-size: .9em; }
-.said:empty { display: none; }
+.said:empty { margin: 0; min-height: 0; }
 .said.bad { color: var(--bad); }
 .test { margin: 0 0 .5rem; padding: .25rem .5rem; border: 2px solid var(--bad); border-radius: .35rem; color: var(--bad); font-weight: 700; }
 [hidden] { display: none !important; }

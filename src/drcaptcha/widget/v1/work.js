@@ -72,14 +72,14 @@ export function* search({ salt, bits, count }) {
 }
 
 /** Do the work beside the page where it lets a worker run, else in slices of 12 ms between which the page answers. */
-export async function solve(work) {
+export async function solve(work, signal) {
   if (!work) return undefined;
-  return (await inWorker(work)) ?? inSlices(work);
+  return (await inWorker(work, signal)) ?? inSlices(work, signal);
 }
 
-async function inSlices(work) {
+async function inSlices(work, signal) {
   const searching = search(work);
-  for (;;) {
+  while (!signal?.aborted) {
     const until = performance.now() + 12;
     do {
       const { done, value } = searching.next();
@@ -90,7 +90,7 @@ async function inSlices(work) {
 }
 
 /** A worker has to come from the page's own origin, so it is a piece of text that imports this file. */
-function inWorker(work) {
+function inWorker(work, signal) {
   return new Promise((resolve) => {
     let worker;
     const end = (value) => {
@@ -104,6 +104,7 @@ function inWorker(work) {
       const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
       worker = new Worker(address, { type: "module" });
       URL.revokeObjectURL(address);
+      signal?.addEventListener("abort", () => end(undefined));
       worker.onerror = () => end(undefined);
       worker.onmessage = ({ data }) => (data === null ? worker.postMessage(work) : end(data));
     } catch {
