@@ -433,12 +433,11 @@ export class DrCaptcha extends HTMLElement {
       }),
       unread,
       this.invisible && tool("close", () => this.close()),
-      counter,
     ];
     this.#show(
       picture,
       make("label", { for: "answer" }, filled(audio ? said.hear : said.type, { n: length })),
-      make("div", { class: "row" }, this.input, make("button", { type: "button", class: "main", onclick: () => this.check() }, said.check)),
+      make("div", { class: "row" }, make("span", { class: "field" }, this.input, counter), make("button", { type: "button", class: "main", onclick: () => this.check() }, said.check)),
       make("div", { class: "tools" }, ...tools.filter(Boolean)),
     );
     counter.textContent = filled(said.count, { k: 0, n: length });

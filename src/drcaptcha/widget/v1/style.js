@@ -34,20 +34,22 @@ button:disabled { opacity: .55; cursor: default; }
 @keyframes turn { to { transform: rotate(1turn); } }
 .picture { display: block; width: 100%; height: auto; min-height: 3rem; border-radius: .35rem; background: var(--page); }
 label { display: block; margin: .6rem 0 .25rem; }
-.row { display: flex; gap: .5rem; }
-input { flex: 1; min-width: 0; width: 100%; min-height: 2.5rem; padding: .25rem .5rem; border: 1px solid var(--rule); border-radius: .4rem;
+.row { display: flex; flex-wrap: wrap; gap: .5rem; }
+.row .main { flex: 1 0 auto; }
+.field { position: relative; flex: 999 1 9rem; min-width: 0; }
+input { width: 100%; min-height: 2.5rem; padding: .25rem 4.2rem .25rem .5rem; border: 1px solid var(--rule); border-radius: .4rem;
   background: var(--paper); color: var(--ink); font-size: 1.15em; letter-spacing: .12em; }
 .tools { display: flex; flex-wrap: wrap; align-items: center; gap: .35rem; margin-top: .5rem; }
 .tools button { display: inline-flex; align-items: center; justify-content: center; padding: .2rem; }
 .tools .wide { padding: .2rem .6rem; }
 .tools svg { width: 1.3rem; height: 1.3rem; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
-.count { margin-inline-start: auto; color: var(--faint); font-variant-numeric: tabular-nums; }
+.count { position: absolute; inset: 0 .6rem 0 auto; display: flex; align-items: center; pointer-events: none;
+  color: var(--faint); font-size: .85em; font-variant-numeric: tabular-nums; }
 .said { margin: .5rem 0 0; min-height: 1.4em; color: var(--faint); font-size: .9em; }
 .said:empty { margin: 0; min-height: 0; }
 .said.bad { color: var(--bad); }
-.test { margin: 0 0 .5rem; padding: .25rem .5rem; border: 2px solid var(--bad); border-radius: .35rem; color: var(--bad); font-weight: 700; }
+.test { font-size: .9em; margin: 0 0 .5rem; padding: .25rem .5rem; border: 2px solid var(--bad); border-radius: .35rem; color: var(--bad); font-weight: 700; }
 [hidden] { display: none !important; }
-@media (max-width: 22rem) { .row { flex-wrap: wrap; } .row .main { width: 100%; } }
 @media (prefers-reduced-motion: reduce) { .spin .tick { animation: none; } }
 @media (forced-colors: active) { .main { border: 2px solid ButtonText; } .solved .tick { color: CanvasText; } .picture { forced-color-adjust: none; } }
 `;
