@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,12 +33,18 @@ def parts() -> dict[str, Part]:
     found = {}
     for path in sorted(FOLDER.rglob("*")):
         if path.suffix in TYPES:
-            content = path.read_bytes()
+            content = _short(path.read_text()).encode()
             digest = hashlib.sha256(content).hexdigest()[:20]
             found[path.relative_to(FOLDER).as_posix()] = Part(
                 content, gzip.compress(content, 9, mtime=0), TYPES[path.suffix], f'W/"{digest}"'
             )
     return found
+
+
+def _short(text: str) -> str:
+    """Leave out indentation, empty lines and lines that are comments: a seventh of the bytes, compressed."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not re.match(r"//|/\*\*.*\*/$", line))
 
 
 def _etag(_: HttpRequest, name: str) -> str | None:
