@@ -234,9 +234,7 @@ def test_a_bad_network_is_tried_again(open_context: Open, elsewhere: Elsewhere, 
     assert fails == []
 
 
-def test_a_second_enter_loses_nothing(
-    page: Page, elsewhere: Elsewhere, server: str, site: Keys, solve: Solve
-) -> None:
+def test_a_second_enter_loses_nothing(page: Page, elsewhere: Elsewhere, server: str, site: Keys, solve: Solve) -> None:
     elsewhere.show(page, f'<dr-captcha sitekey="{site.sitekey}"></dr-captcha>' + script(server))
     widget = page.locator("dr-captcha")
     box = widget.get_by_role("textbox")
@@ -486,6 +484,22 @@ def test_what_a_page_for_recaptcha_asked_to_be_told_beforehand_is_told(
     assert page.evaluate("told") == "function"
 
 
+@pytest.mark.parametrize(("path", "name"), [("/turnstile/v0/api.js", "turnstile"), ("/1/api.js", "hcaptcha")])
+def test_a_page_may_render_as_soon_as_the_script_was_read(
+    path: str, name: str, open_context: Open, elsewhere: Elsewhere, server: str
+) -> None:
+    page = open_context(bypass_csp=True).new_page()
+    at_once = f"<script>id = {name}.render('#place', {{ sitekey: 'test-passes' }})</script>"
+    source = f'<script src="{server}{path}?render=explicit"></script>'
+    elsewhere.show(page, f'<div id="place"></div>{source}{at_once}')
+    widget = page.locator("dr-captcha")
+    begin(page, widget)
+    widget.get_by_role("textbox").fill("x")
+    widget.get_by_role("textbox").press("Enter")
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+    assert page.evaluate(f"{name}.getResponse(id)") == "test-response"
+
+
 def test_a_window_that_is_closed_says_so(page: Page, elsewhere: Elsewhere, server: str) -> None:
     elsewhere.show(page, f'<script src="{server}/recaptcha/api.js?render=test-passes" async defer></script>')
     until(page, "window.grecaptcha?.execute")
@@ -521,7 +535,8 @@ def test_little_is_transferred(page: Page, elsewhere: Elsewhere, server: str) ->
 
     page.on("response", note)
     elsewhere.show(page, '<dr-captcha sitekey="test-passes" language="ar"></dr-captcha>' + script(server))
-    page.locator("dr-captcha").get_by_role("button").click()
+    with page.expect_response("**/work.js"):
+        page.locator("dr-captcha").get_by_role("button").click()
     expect(page.locator("dr-captcha").get_by_role("textbox")).to_be_focused()
     assert {"api.js", "element.js", "style.js", "work.js", "languages/ar.json"} <= loaded.keys()
     sizes = [response.request.sizes() for response in loaded.values()]

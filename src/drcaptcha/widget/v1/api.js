@@ -39,6 +39,17 @@
   const theirs = names[kind] && (window[names[kind]] ??= {});
   if (theirs) theirs.ready = api.ready;
   if (theirs && kind === "recaptcha") theirs.enterprise = theirs;
+  else if (theirs) {
+    // The others' scripts come in one piece: pages call whatever they see at once.
+    let early = 0;
+    for (const name of ["execute", "reset", "remove"]) theirs[name] = (...given) => loaded.then(() => theirs[name](...given));
+    theirs.render = (place, options) => {
+      const id = `early-${early++}`;
+      loaded.then(([{ render }]) => render(place, options, kind, id));
+      return id;
+    };
+    theirs.getResponse = theirs.isExpired = () => undefined;
+  }
 
   loaded.then(async ([element, compat]) => {
     element.start({ base, language: query.get("hl") });

@@ -248,8 +248,8 @@ export class DrCaptcha extends HTMLElement {
 
   /** Tell the page: by an event, and by the function that it named. */
   #tell(name, detail) {
-    // The page's own listeners for `error` and `close` mean something else.
-    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: name !== "error" && name !== "close" }));
+    // The page's own listeners for the others mean something else.
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: !["error", "open", "close"].includes(name) }));
     const called = this.option({ success: "callback" }[name] ?? `${name}-callback`) ?? (name === "timeout" && this.option("chalexpired-callback"));
     const callback = typeof called === "string" ? window[called] : called;
     if (typeof callback === "function") callback(detail);
@@ -299,7 +299,7 @@ export class DrCaptcha extends HTMLElement {
     this.#renewed = 0;
     this.#checking = false;
     this.#challenge = null;
-    const button = make("button", { type: "button", class: "open", onclick: () => this.load() }, make("span", { class: "tick" }), this.#text.start);
+    const button = make("button", { type: "button", class: "open", onclick: () => this.#open() }, make("span", { class: "tick" }), this.#text.start);
     this.#show(button);
     this.#say(text, Boolean(text));
   }
@@ -308,6 +308,11 @@ export class DrCaptcha extends HTMLElement {
     this.#response = response;
     for (const field of this.#fields) field.value = response;
     this.#validate();
+  }
+
+  #open() {
+    this.#tell("open");
+    this.load();
   }
 
   /** Ask for a challenge and show it. */
@@ -529,7 +534,7 @@ export class DrCaptcha extends HTMLElement {
     if (this.#response) return Promise.resolve(this.#response);
     const solved = new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
     this.#speak().then(() => {
-      if (!this.#challenge) this.load();
+      if (!this.#challenge) this.#open();
       const dialog = this.#root.querySelector("dialog");
       if (dialog && !dialog.open) dialog.showModal();
     });
@@ -560,11 +565,12 @@ export function widget(which) {
 }
 
 /** Put a widget into a place; return its id, a number where the service's own was one. */
-export function render(place, options = {}, compat = "") {
+export function render(place, options = {}, compat = "", id = undefined) {
   const parent = find(place);
   if (!parent) throw new Error(`DrCaptcha: there is no ${place} to put the widget into.`);
   if (parent.querySelector("dr-captcha")) throw new Error("DrCaptcha: there is a widget in this place already.");
   const element = document.createElement("dr-captcha");
+  if (id) element.widget = id;
   const said = Object.fromEntries([...parent.attributes].filter(({ name }) => name.startsWith("data-")).map(({ name, value }) => [name.slice(5), value]));
   element.options = { ...said, ...options, compat };
   parent.append(element);
