@@ -28,7 +28,8 @@ days = Traffic.objects.filter(site__sitekey="{0}")
 counted = [sum(getattr(day, name) for day in days) for name in ("passed", "failed")]
 from drcaptcha.labelling import estimating
 from django.utils import timezone
-print(json.dumps([len(attempts), sum(one.passed for one in attempts), due, votes, counted, estimating.relabel(now=timezone.now())]))
+moved = estimating.relabel(now=timezone.now())
+print(json.dumps([len(attempts), sum(one.passed for one in attempts), due, votes, counted, moved]))
 """
 
 LOCK = """
