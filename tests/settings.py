@@ -15,9 +15,9 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:  # noqa: F405
     # A file, as in an installation: threads of one test meet in it as server processes do.
     DATABASES["default"]["TEST"] = {"NAME": STATE / "test.sqlite3"}  # noqa: F405
 if REDIS_URL:  # noqa: F405
-    # Processes that test at the same time do not meet in one cache.
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    CACHES["default"]["OPTIONS"] = {"db": number}  # noqa: F405
+    # Processes that test at the same time do not meet in one Redis.
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    REDIS_URL = CACHES["default"]["LOCATION"] = f"{REDIS_URL}?db={number}"  # noqa: F405
 
 # Whoever tests these sets them; the others come as often as they like and do no work.
 DRCAPTCHA_RATE = DRCAPTCHA_SITE_RATE = DRCAPTCHA_WORK = 0

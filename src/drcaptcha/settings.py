@@ -149,6 +149,7 @@ TIME_ZONE = "UTC"
 MEDIA_ROOT = STATE / "media"
 DRCAPTCHA_CHECKPOINTS = STATE / "checkpoints"
 DRCAPTCHA_RUNS = STATE / "runs"
+DRCAPTCHA_TALLIES = STATE / "tallies"
 DRCAPTCHA_METRICS = STATE / "metrics"
 DRCAPTCHA_METRICS.mkdir(exist_ok=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(DRCAPTCHA_METRICS)  # Read when the client is imported.

@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60
 """Seconds in which a server has to be up."""
 
+RATE = 150
+"""Challenges, and answers, that a source may have in a minute on each site."""
+
 PREPARATION = """
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
@@ -73,7 +76,7 @@ class Installation:
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation with captchas, and without limits."""
+    """An installation with captchas, and without work."""
     server = os.environ.get("DATABASE_URL", "")
     name = f"live_{os.getpid()}"
     ours = {
@@ -81,7 +84,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         "DJANGO_SETTINGS_MODULE": "drcaptcha.settings",
         "PYTHONPATH": str(ROOT / "src"),
         "DRCAPTCHA_WORKERS": "3",
-        **dict.fromkeys(("DRCAPTCHA_RATE", "DRCAPTCHA_SITE_RATE", "DRCAPTCHA_WORK", "DRCAPTCHA_POOL"), "0"),
+        "DRCAPTCHA_RATE": str(RATE),
+        **dict.fromkeys(("DRCAPTCHA_SITE_RATE", "DRCAPTCHA_WORK", "DRCAPTCHA_POOL"), "0"),
     }
     installation = Installation(os.environ | ours)
     if server:

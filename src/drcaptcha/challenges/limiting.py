@@ -1,15 +1,14 @@
 """Limits: how much may come from one source, and from all visitors of one site, in a minute; and who failed lately.
 
-Counts are kept in Django's cache: in Redis where it is configured, else in each server process by itself, so that
-several of them together let pass up to that many times as much. A count slides: what came in the minute before counts
-by the part of it that is less than a minute ago.
+All server processes count together (``tallies``). A count slides: what came in the minute before counts by the part of
+it that is less than a minute ago.
 """
 
 from datetime import datetime
 
 from django.conf import settings
-from django.core.cache import cache
 
+from drcaptcha.challenges import tallies
 from drcaptcha.errors import TooManyRequests
 from drcaptcha.labelling.sources import source_key
 from drcaptcha.sites.models import Site
@@ -72,20 +71,18 @@ def _hold(most: float, count: float) -> None:
 
 def _count(name: str, key: str, now: datetime, span: int) -> float:
     """Add one; return how many there are now."""
-    place = _place(name, key, now, span)
-    cache.add(place, 0, 2 * span)
-    try:
-        cache.incr(place)
-    except ValueError:  # It has just been thrown out.
-        cache.set(place, 1, 2 * span)
-    return _sum(name, key, now, span)
+    this, before = (_place(name, key, now, span, back) for back in (0, 1))
+    return _slid(tallies.add(this, now.timestamp(), 2 * span, before), now, span)
 
 
 def _sum(name: str, key: str, now: datetime, span: int) -> float:
-    share = now.timestamp() % span / span
     this, before = (_place(name, key, now, span, back) for back in (0, 1))
-    found = cache.get_many([this, before])
-    return float(found.get(this, 0)) + (1 - share) * float(found.get(before, 0))
+    return _slid(tallies.read(this, before, now=now.timestamp()), now, span)
+
+
+def _slid(counts: list[int], now: datetime, span: int) -> float:
+    this, before = counts
+    return this + (1 - now.timestamp() % span / span) * before
 
 
 def _place(name: str, key: str, now: datetime, span: int, back: int = 0) -> str:
