@@ -185,6 +185,19 @@ def solve(environment: dict[str, str]) -> Callable[[str], str]:
 
 
 @pytest.fixture
+def hear(environment: dict[str, str]) -> Callable[[], str]:
+    """Hear what was spoken last, as a person would who makes no mistake."""
+    database = Path(environment["DRCAPTCHA_STATE"]) / "drcaptcha.sqlite3"
+
+    def hear_it() -> str:
+        query = "select content from challenges_captcha where media_type like 'audio/%' order by id desc limit 1"
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db:
+            return str(json.loads(db.execute(query).fetchone()[0])["spoken"])
+
+    return hear_it
+
+
+@pytest.fixture
 def read(solve: Callable[[str], str]) -> Callable[[Page], str]:
     """Read the captcha that a page of ours shows."""
     return lambda page: solve(page.locator("[data-challenge-form] img").get_attribute("src") or "")

@@ -59,6 +59,27 @@ def test_it_works_without_scripts(open_context: Callable[..., BrowserContext], r
     expect(verdict(page)).to_contain_text("You are human.")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_it_can_be_heard(scripts: bool, open_context: Callable[..., BrowserContext], hear: Callable[[], str]) -> None:
+    page = open_context(java_script_enabled=scripts).new_page()
+    page.goto("/test-captcha")
+    picture = page.locator("[data-challenge-form] img")
+    expect(picture).to_be_visible()
+    page.get_by_role("button", name="Listen instead").click()
+    expect(page.locator("audio")).to_be_visible()
+    expect(picture).to_be_hidden()
+    first = page.locator("audio").get_attribute("src")
+    page.get_by_role("button", name="New sound").click()
+    expect(page.locator("audio")).not_to_have_attribute("src", first or "")
+    answer(page, "999999")  # One in a million is right.
+    expect(verdict(page)).to_contain_text("Not this time.")
+    expect(page.locator("audio")).to_be_visible()
+    answer(page, hear())
+    expect(verdict(page)).to_contain_text("You are human.")
+    page.get_by_role("button", name="Read another" if scripts else "New picture").click()
+    expect(picture if not scripts else page.locator("audio")).to_be_visible()
+
+
 def test_a_new_picture_on_request(page: Page, read: Read) -> None:
     page.goto("/test-captcha")
     first = shown(page)
@@ -89,7 +110,7 @@ def test_a_spent_challenge_is_replaced(open_context: Callable[..., BrowserContex
     token = page.locator("[name=challenge]").input_value()
     page.evaluate(spend, f'{{"challenge": "{token}", "answer": "x"}}')
     answer(page, text)
-    expect(verdict(page)).to_contain_text("This challenge was answered before. Here is a new picture.")
+    expect(verdict(page)).to_contain_text("This challenge was answered before. Here is a new one.")
     assert shown(page) != first
 
 

@@ -10,13 +10,14 @@ POLICY = "; ".join(
     (
         "default-src 'self'",
         "img-src 'self' data:",
+        "media-src 'self' data:",
         "object-src 'none'",
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
     )
 )
-"""Everything comes from this server, nothing is inline; a captcha's picture travels in its address."""
+"""Everything comes from this server, nothing is inline; a captcha's picture or sound travels in its address."""
 
 
 def content_security_policy(

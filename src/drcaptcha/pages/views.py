@@ -1,5 +1,7 @@
 """The pages: each gathers what its template shows."""
 
+from functools import partial
+
 import numpy as np
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from drcaptcha.api.clients import address_of
 from drcaptcha.api.views import api
 from drcaptcha.challenges import issuing, verifying
-from drcaptcha.errors import ChallengeError, NotReady, QuotaReached, TooManyRequests
+from drcaptcha.errors import AudioUnavailable, ChallengeError, NotReady, QuotaReached, TooManyRequests
 from drcaptcha.pages import reference
 from drcaptcha.pages.figures import Figures
 from drcaptcha.sites.models import Site
@@ -36,12 +38,12 @@ def methodology(request: HttpRequest) -> HttpResponse:
 def test_captcha(request: HttpRequest) -> HttpResponse:
     """Show a captcha and judge what comes back; a browser without scripts needs no more than this."""
     outcome, message = _judge(request) if request.method == "POST" else ("", "")
-    context = {"outcome": outcome, "message": message}
+    context = {"outcome": outcome, "message": message, "audio_offered": issuing.audio_offered()}
+    kind = (request.POST if request.method == "POST" else request.GET).get("kind")
+    issue = partial(issuing.issue_audio, language="en") if kind == "audio" else issuing.issue
     try:
-        challenge = issuing.issue(
-            Site.of(None), address=address_of(request), now=timezone.now(), rng=np.random.default_rng()
-        )
-    except (NotReady, QuotaReached, TooManyRequests) as error:
+        challenge = issue(Site.of(None), address=address_of(request), now=timezone.now(), rng=np.random.default_rng())
+    except (AudioUnavailable, NotReady, QuotaReached, TooManyRequests) as error:
         return render(request, "pages/test_captcha.html", context | {"message": error.message}, status=error.status)
     return render(request, "pages/test_captcha.html", context | {"challenge": challenge})
 

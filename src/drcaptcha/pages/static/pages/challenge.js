@@ -14,7 +14,9 @@ class ChallengeForm {
   constructor(form) {
     this.#form = form;
     form.addEventListener("submit", (event) => this.#run(event, () => (this.#solved ? this.#renew() : this.#check())));
-    this.#find("[data-renew]").addEventListener("click", (event) => this.#run(event, () => this.#renew()));
+    for (const button of form.querySelectorAll("[data-renew]")) {
+      button.addEventListener("click", (event) => this.#run(event, () => this.#renew(button.dataset.renew)));
+    }
   }
 
   /** Take over the challenge that came with the page, or fetch one. */
@@ -62,23 +64,31 @@ class ChallengeForm {
     }
   }
 
-  async #load() {
-    const { challenge, image, length, expires_in: seconds } = await post("/api/v1/challenges", {});
+  async #load(kind = this.#form.elements.kind.value) {
+    const { challenge, image, audio, audio_offered: offered, length, expires_in: seconds } = await post(
+      "/api/v1/challenges",
+      { kind },
+    );
     const { elements } = this.#form;
     elements.challenge.value = challenge;
+    elements.kind.value = kind;
     elements.answer.value = "";
     elements.answer.minLength = 0;
     elements.answer.maxLength = length;
     elements.answer.disabled = false;
-    this.#find("img").src = image;
+    if (image) this.#find("img").src = image;
+    if (audio) this.#find("audio").src = audio;
+    else this.#find("audio").removeAttribute("src");
+    for (const part of this.#form.querySelectorAll("[data-kind]")) part.hidden = part.dataset.kind !== kind;
     this.#find("[data-check]").textContent = "Check";
-    this.#find("[data-renew]").hidden = false;
+    this.#find("[data-renew=picture]").hidden = false;
+    this.#find("[data-renew=audio]").hidden = !offered;
     this.#solved = false;
     this.#watch(seconds);
   }
 
-  async #renew() {
-    await this.#load();
+  async #renew(kind) {
+    await this.#load(kind);
     this.#say("");
     this.#form.elements.answer.focus();
   }
@@ -95,7 +105,7 @@ class ChallengeForm {
       await (passed ? this.#celebrate() : this.#tryAgain("failed"));
     } catch (error) {
       if (!SPENT.has(error.code)) throw error;
-      await this.#tryAgain("message", `${error.message.split(".")[0]}. Here is a new picture.`);
+      await this.#tryAgain("message", `${error.message.split(".")[0]}. Here is a new one.`);
     }
   }
 
@@ -104,7 +114,7 @@ class ChallengeForm {
     this.#solved = true;
     this.#form.elements.answer.disabled = true;
     this.#find("[data-check]").textContent = "Read another";
-    this.#find("[data-renew]").hidden = true;
+    for (const button of this.#form.querySelectorAll("[data-renew]")) button.hidden = true;
     this.#say("passed");
     this.#find("[data-check]").focus();
   }
@@ -121,7 +131,7 @@ class ChallengeForm {
     const replace = () =>
       this.#guarded(async () => {
         await this.#load();
-        this.#say("message", "The picture had grown too old, so here is a new one.");
+        this.#say("message", "It had grown too old, so here is a new one.");
       });
     this.#expiry = setTimeout(
       () => {
