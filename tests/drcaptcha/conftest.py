@@ -6,8 +6,11 @@ from hashlib import blake2b
 
 import numpy as np
 import pytest
+from django.conf import settings
+from django.core.cache import cache
 from django.utils import timezone
 
+from drcaptcha.challenges import tallies
 from drcaptcha.challenges.composing import _picture
 from drcaptcha.challenges.models import CONTROL, Captcha, Slot
 from drcaptcha.glyphs.models import DataSet, Glyph, Split, State
@@ -17,6 +20,15 @@ from drcaptcha.labelling.models import Role
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+@pytest.fixture(autouse=True)
+def fresh_counts() -> None:
+    """No test is limited for what others did."""
+    if settings.REDIS_URL:
+        cache.clear()
+    else:
+        tallies._table(settings.DRCAPTCHA_TALLIES).clear()
 
 
 @pytest.fixture

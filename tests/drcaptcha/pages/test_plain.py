@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 import pytest
 from django.conf import LazySettings
-from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 from hypothesis import example, given
@@ -216,7 +215,6 @@ def test_no_site_no_page(client: Client) -> None:
 def test_it_asks_for_no_work_and_gives_fewer(
     client: Client, site: Site, stock: list[Glyph], settings: LazySettings
 ) -> None:
-    cache.clear()
     settings.DRCAPTCHA_WORK, settings.DRCAPTCHA_RATE, settings.DRCAPTCHA_SITE_RATE = 20, 30, 120
     html = client.get(address(site)).content.decode()
     html = client.post(address(site), {"challenge": field(html, "challenge"), "answer": "x"}).content.decode()
@@ -237,7 +235,6 @@ def test_it_asks_for_no_work_and_gives_fewer(
 
 
 def test_who_fails_often_waits_sooner(client: Client, site: Site, stock: list[Glyph]) -> None:
-    cache.clear()
     html = client.get(address(site)).content.decode()
     for _ in range(6):
         answered = client.post(address(site), {"challenge": field(html, "challenge"), "answer": "x"})
