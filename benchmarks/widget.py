@@ -12,6 +12,7 @@ Beside it stand the sizes that others state.
 """
 
 import argparse
+import re
 import shutil
 import statistics
 import threading
@@ -27,6 +28,9 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 SLOWER = 4
 SLOW_4G = {"offline": False, "latency": 562.5, "downloadThroughput": 180_000, "uploadThroughput": 84_375}
 """Milliseconds and bytes a second."""
+
+VERSION = re.compile("/[0-9a-f]{12}/")
+"""What the addresses of the widget's parts carry."""
 
 OTHERS = {"ALTCHA": 34, "Turnstile": 85, "hCaptcha": 250, "reCAPTCHA": 300}
 """Kilobytes, as ALTCHA's makers state them on their pages; not measured here."""
@@ -94,7 +98,7 @@ def weigh(chromium: CDPSession, url: str) -> Counter[str]:
     def begin(event: dict[str, Any]) -> None:
         request = event["request"]
         if request["url"].startswith(url) and request["method"] != "OPTIONS":
-            paths[event["requestId"]] = urlsplit(request["url"]).path
+            paths[event["requestId"]] = VERSION.sub("/", urlsplit(request["url"]).path)
 
     def end(event: dict[str, Any]) -> None:
         path = paths.get(event["requestId"])
