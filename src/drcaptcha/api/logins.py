@@ -15,11 +15,13 @@ from drcaptcha.errors import TooManyRequests
 class LimitedBackend(ModelBackend):
     """Looks at no password of an address from which too many came lately; the page then says what it always says."""
 
-    def authenticate(self, request: HttpRequest | None, **kwargs: Any) -> User | None:
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> User | None:
         """Return the user whose name and password these are."""
         try:
             if request is not None:
                 limiting.check_login(address_of(request), timezone.now())
         except TooManyRequests:
             return None
-        return super().authenticate(request, **kwargs)
+        return super().authenticate(request, username, password, **kwargs)
