@@ -23,6 +23,7 @@ from django_tasks_db.models import DBTaskResult
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from drcaptcha.challenges import tallies
 from drcaptcha.challenges.composing import CONTROLS
 from drcaptcha.challenges.models import Captcha
 from drcaptcha.glyphs.models import Glyph
@@ -92,6 +93,8 @@ def missing() -> list[str]:
                 found.append(f"controls: import {fewest} labelled glyphs at the least")
     except DatabaseError:
         return ["database: it does not answer"]
+    if not tallies.reachable():
+        found.append("redis: it does not answer")
     if not staticfiles_storage.exists("staticfiles.json"):
         found.append("static files: run manage.py collectstatic")
     return found

@@ -93,6 +93,7 @@ ROOT_URLCONF = "drcaptcha.urls"
 LOGIN_REDIRECT_URL = "admin:index"
 WSGI_APPLICATION = "drcaptcha.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTHENTICATION_BACKENDS = ["drcaptcha.api.logins.LimitedBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")

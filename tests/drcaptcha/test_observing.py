@@ -47,6 +47,11 @@ def test_it_says_what_is_missing(client: Client, db: None, built: None, settings
         assert client.get("/ready").json()["missing"] == ["database: it does not answer"]
 
 
+def test_it_is_not_ready_without_its_redis(client: Client, stock: object, built: None, settings: LazySettings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    assert client.get("/ready").json() == {"ready": False, "missing": ["redis: it does not answer"]}
+
+
 def test_metrics_count_what_happens(client: Client, make_captcha: Callable[..., Any], stock: object) -> None:
     client.post("/api/v1/challenges", {}, content_type="application/json")
     client.get("/nowhere")

@@ -6,7 +6,7 @@ the secret key and an address could find it, is replaced by a random one.
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.contrib.sessions.models import Session
 from django.db import transaction
@@ -15,6 +15,7 @@ from django_tasks_db.models import DBTaskResult
 
 from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.labelling.models import Miss, Source, Vote
+from drcaptcha.labelling.sources import throw_away_salts
 
 FEW = 500
 """Rows that are changed in one transaction, so that visitors never wait long."""
@@ -55,6 +56,7 @@ def forget(*, now: datetime, days: int, dry_run: bool = False) -> Forgotten:
     tasks = DBTaskResult.objects.filter(finished_at__lt=before)
     if dry_run:
         return Forgotten(*(rows.count() for rows in (answered, silent, named, sessions, tasks)))
+    throw_away_salts(now.astimezone(UTC).date())
     captchas = _delete(answered)
     return Forgotten(captchas, _delete(silent), _unname(named), _delete(sessions), _delete(tasks))
 

@@ -23,6 +23,9 @@ FAILURES = 30
 IDLE = 6
 """By what factor each limit is lower for challenges that can't ask for work. They count towards the others as well."""
 
+LOGINS = 20
+"""So many passwords may be tried from one address in ``LONG`` seconds."""
+
 
 def check_issue(site: Site, address: str, now: datetime, *, idle: bool = False) -> None:
     """Count a challenge that is asked for; ``idle`` is one that can't ask for work.
@@ -47,6 +50,15 @@ def check_answer(site: Site, address: str, now: datetime) -> None:
         TooManyRequests: its source has sent too many.
     """
     _hold(settings.DRCAPTCHA_RATE, _count("answer", source_key(address, site, now), now, MINUTE))
+
+
+def check_login(address: str, now: datetime) -> None:
+    """Count a password that is tried.
+
+    Raises:
+        TooManyRequests: from there too many were.
+    """
+    _hold(LOGINS, _count("login", source_key(address, Site.of(None), now), now, LONG))
 
 
 def note_failure(site: Site, address: str, now: datetime) -> None:

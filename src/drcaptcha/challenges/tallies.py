@@ -45,6 +45,18 @@ def read(*keys: str, now: float) -> list[int]:
     return [int(one or 0) for one in _redis(settings.REDIS_URL).mget(keys)]
 
 
+def reachable() -> bool:
+    """Return whether the place where counts are kept answers."""
+    if not settings.REDIS_URL:
+        return True
+    from redis import RedisError  # noqa: PLC0415 -- See below.
+
+    try:
+        return bool(_redis(settings.REDIS_URL).ping())
+    except RedisError:
+        return False
+
+
 class Table:
     """The table in a file. A process that is killed within a write spoils the one count at the most."""
 

@@ -9,8 +9,18 @@ from drcaptcha.learning.models import Ensemble
 from drcaptcha.sites.models import Site
 
 
+class Salt(models.Model):
+    """A day's random part of the hashes by which sources are told apart. It is thrown away when the day is over."""
+
+    day = models.DateField(unique=True)
+    value = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+
 class Source(models.Model):
-    """Where votes come from: a keyed hash of address, site and day. The address itself is never kept.
+    """Where votes come from: a hash of address, site and the day's salt. The address itself is never kept.
 
     ``trust`` and ``doubt`` are parts of observations for and against its honesty, as they counted at ``weighed``.
     ``settled_trust`` and ``settled_doubt`` are what the last estimate concluded, as they counted at ``settled``; the

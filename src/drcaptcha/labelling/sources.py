@@ -1,11 +1,14 @@
 """Telling visitors apart without knowing who they are."""
 
-from datetime import UTC, datetime
+import secrets
+from datetime import UTC, date, datetime
 from ipaddress import ip_address, ip_network
 
+from django.conf import settings
+from django.db import transaction
 from django.utils.crypto import salted_hmac
 
-from drcaptcha.labelling.models import Source
+from drcaptcha.labelling.models import Salt, Source
 from drcaptcha.sites.models import Site
 
 
@@ -16,9 +19,38 @@ def source_of(address: str, site: Site, now: datetime) -> Source:
 
 
 def source_key(address: str, site: Site, now: datetime) -> str:
-    """Return 64 hexadecimal digits that can't be traced back without the secret key and change every day (UTC)."""
-    day = now.astimezone(UTC).date().isoformat()
-    return salted_hmac("drcaptcha.source", f"{day}|{site.pk}|{_network(address)}", algorithm="sha256").hexdigest()
+    """Return 64 hexadecimal digits that tell an address on a site from others for a day (UTC).
+
+    Who has the secret key and the database can try addresses on them that day; afterwards, nobody can.
+    """
+    day = now.astimezone(UTC).date()
+    value, secret = f"{day}|{site.pk}|{_network(address)}", f"{settings.SECRET_KEY}{_salt(day)}"
+    return salted_hmac("drcaptcha.source", value, secret=secret, algorithm="sha256").hexdigest()
+
+
+_known: dict[date, str] = {}
+"""The salt of the day that was asked for last."""
+
+
+def _salt(day: date) -> str:
+    """Return the salt of a day, which all server processes share; whoever makes it throws away those before."""
+    if (value := _known.get(day)) is not None:
+        return value
+    salt, made = Salt.objects.get_or_create(day=day, defaults={"value": secrets.token_urlsafe(32)})
+    if made:
+        throw_away_salts(day)
+
+    def keep() -> None:
+        _known.clear()
+        _known[day] = salt.value
+
+    transaction.on_commit(keep)  # Another process makes another one if it is rolled back.
+    return salt.value
+
+
+def throw_away_salts(day: date) -> None:
+    """Throw away the salts of all days before this one."""
+    Salt.objects.filter(day__lt=day).delete()
 
 
 def _network(address: str) -> str:

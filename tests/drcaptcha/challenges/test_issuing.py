@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from django.core.cache import cache
 from django_tasks_db.models import DBTaskResult
-from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
 from drcaptcha.challenges import filling, tasks
 from drcaptcha.challenges.issuing import issue
@@ -13,6 +13,7 @@ from drcaptcha.challenges.models import Captcha
 from drcaptcha.challenges.verifying import verify
 from drcaptcha.errors import NotReady, UnknownSite
 from drcaptcha.glyphs.models import Glyph
+from drcaptcha.labelling.sources import source_key
 from drcaptcha.sites.models import Site
 
 pytestmark = pytest.mark.django_db
@@ -96,9 +97,12 @@ def test_issuing_costs_few_queries(
     now: datetime,
     rng: np.random.Generator,
     django_assert_max_num_queries: DjangoAssertNumQueries,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     fill(5, now, rng)
     site = Site.of(None)
+    with django_capture_on_commit_callbacks(execute=True):  # The day's first visitor has the salt made.
+        source_key("192.0.2.1", site, now)
     with django_assert_max_num_queries(4):
         issue(site, address="192.0.2.1", now=now, rng=rng)
 

@@ -1,12 +1,20 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import transaction
 from pytest_django import Settings
 
+from drcaptcha.labelling import sources
+from drcaptcha.labelling.models import Salt
 from drcaptcha.labelling.sources import source_key, source_of
 from drcaptcha.sites.models import Site
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> None:
+    sources._known.clear()
 
 
 @pytest.fixture
@@ -30,6 +38,25 @@ def test_it_can_not_be_traced_without_the_key(site: Site, now: datetime, setting
     before = source_key("192.0.2.1", site, now)
     settings.SECRET_KEY = "another"
     assert source_key("192.0.2.1", site, now) != before
+
+
+def test_after_its_day_nobody_can_try_addresses_on_a_source(site: Site, now: datetime) -> None:
+    before = source_key("192.0.2.1", site, now)
+    assert source_key("192.0.2.1", site, now + timedelta(hours=1)) == before
+    source_key("192.0.2.2", site, now + timedelta(days=1))
+    assert Salt.objects.get().day == (now + timedelta(days=1)).date()
+    assert source_key("192.0.2.1", site, now) != before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_salt_that_was_rolled_back_is_used_no_more(site: Site, now: datetime) -> None:
+    with transaction.atomic():
+        before = source_key("192.0.2.1", site, now)
+        transaction.set_rollback(True)
+    key = source_key("192.0.2.1", site, now)
+    assert key != before
+    Salt.objects.update(value="what another process would read now")
+    assert source_key("192.0.2.1", site, now) == key
 
 
 def test_the_addresses_that_one_visitor_owns_are_one_source(site: Site, now: datetime) -> None:
