@@ -17,6 +17,7 @@ from drcaptcha.labelling import auditing, reviewing
 from drcaptcha.labelling.models import Decision
 from drcaptcha.learning import registry
 from drcaptcha.learning.models import Run
+from handwriting.rendering import STYLES
 
 DAYS = 14
 """How far back the labels are drawn."""
@@ -105,15 +106,21 @@ def _audit() -> auditing.Audit:
 def _pool(now: datetime) -> dict[str, Any]:
     level = settings.DRCAPTCHA_DIFFICULTY
     waiting = Captcha.objects.filter(difficulty=level, available__lte=now).count()
-    attack = Attack.objects.filter(difficulty=level).order_by("-pk").first()
-    measured = attack and {
-        "share": 100 * attack.pass_rate,
-        "nearest": 100 * attack.nearest_neighbour_pass_rate,
-        "captchas": attack.captchas,
-        "difficulty": level,
-        "created": attack.created,
-    }
-    return {"available": waiting, "aim": settings.DRCAPTCHA_POOL, "attack": measured}
+    latest = [Attack.objects.filter(difficulty=name).order_by("-pk").first() for name in STYLES]
+    measured = [
+        {
+            "difficulty": attack.difficulty,
+            "set": attack.difficulty == level,
+            "share": 100 * attack.pass_rate,
+            "nearest": 100 * attack.nearest_neighbour_pass_rate,
+            "captchas": attack.captchas,
+            "created": attack.created,
+        }
+        for attack in latest
+        if attack
+    ]
+    current = next((one for one in measured if one["set"]), None)
+    return {"available": waiting, "aim": settings.DRCAPTCHA_POOL, "attack": current, "attacks": measured}
 
 
 def _passes(now: datetime) -> dict[str, Any]:

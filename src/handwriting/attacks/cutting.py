@@ -120,9 +120,13 @@ def find_cuts(ink: Floats) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
 
 def cut_out(ink: Floats, cuts: NDArray[np.intp]) -> Pieces:
     """Return every piece between two cuts that is neither too wide nor too narrow nor empty, as glyphs."""
-    height, _ = ink.shape
     middles = cuts.mean(axis=1)
-    starts, ends = np.nonzero(np.triu(middles[None] - middles[:, None] >= NARROWEST, 1))
+    return between(ink, cuts, *np.nonzero(np.triu(middles[None] - middles[:, None] >= NARROWEST, 1)))
+
+
+def between(ink: Floats, cuts: NDArray[np.intp], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Pieces:
+    """Return the pieces between these cuts (n,) that are neither too wide nor empty, as glyphs."""
+    height, _ = ink.shape
     # Ink to the left of each cut, row by row, from which a piece's ink is a difference.
     rows = np.arange(height)
     before = np.concatenate([np.zeros((height, 1), np.float32), ink.cumsum(axis=1)], axis=1)

@@ -1,7 +1,7 @@
 """The administration's first page, and who may see it."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.challenges.models import Attack, Attempt, Captcha
 from drcaptcha.glyphs.models import Glyph, Split, State
 from drcaptcha.labelling import auditing
 from drcaptcha.labelling.models import Decision, Role, Source, Vote
@@ -123,6 +123,23 @@ def test_it_shows_the_level_of_the_pool(owner: Client, make_captcha: Callable[..
     make_captcha()
     make_captcha(available=timezone.now() + timedelta(minutes=5))
     assert panels(owner)["pool"]["available"] == 1
+
+
+def test_it_tells_what_programs_read_by_difficulty(owner: Client, now: datetime) -> None:
+    assert "Not measured yet" in owner.get("/admin/").content.decode()
+    for difficulty, rate in (("hard", 0.5), ("easy", 0.61), ("hard", 0.13), ("normal", 0.38)):
+        rates = {"per_character": 0.8, "nearest_neighbour_per_character": 0.7, "told_pass_rate": 0.4}
+        Attack.objects.create(
+            difficulty=difficulty, captchas=300, pass_rate=rate, nearest_neighbour_pass_rate=0.22, created=now, **rates
+        )
+    pool = panels(owner)["pool"]
+    assert [(one["difficulty"], round(one["share"])) for one in pool["attacks"]] == [
+        ("easy", 61),
+        ("normal", 38),
+        ("hard", 13),
+    ]
+    assert pool["attack"]["difficulty"] == "normal"
+    assert ">13%; 22%<" in owner.get("/admin/").content.decode()
 
 
 def test_it_shows_how_many_pass_today(
