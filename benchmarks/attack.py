@@ -4,7 +4,7 @@
         [--epochs 6] [--captchas 300] [--pool]
 
 Works on the installation that DRCAPTCHA_STATE names, and changes nothing there. The attacker has all its training
-glyphs with their truth, as one who has EMNIST does, renders captchas of them, cuts these where the attack of the command
+glyphs with their truth, as who has EMNIST does, renders captchas of them, cuts these where the attack of the command
 ``attack`` would, and trains ``compact`` on the pieces and on wrong cuts, which are a class of their own. Then it reads
 fresh captchas, cut where that network is surest of all pieces together, and is judged as visitors are. With ``--pool``
 it reads the captchas that wait in the pool as well: hardened ones, say.
