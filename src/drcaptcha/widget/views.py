@@ -81,4 +81,5 @@ def part(request: HttpRequest, name: str, asked: str = "") -> HttpResponse:
     response["Cache-Control"] = LASTING if asked == version() else FRESH
     response["Access-Control-Allow-Origin"] = "*"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response["Content-Security-Policy"] = "default-src 'none'"  # Shorter than that of pages, and enough for a file.
     return response

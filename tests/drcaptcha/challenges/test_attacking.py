@@ -26,7 +26,7 @@ def reader(db: None, tmp_path: Path, settings: LazySettings) -> None:
     settings.MEDIA_ROOT = tmp_path
     call_command("importemnist", starter.FOLDER, split="starter", verbosity=0)
     call_command("removelabels", 500, verbosity=0)
-    call_command("train", networks="compact", epochs=1, subset=3000, verbosity=0)
+    call_command("train", networks="compact", epochs=2, subset=6000, verbosity=0)
 
 
 @pytest.mark.training
