@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.core.management import call_command
@@ -40,7 +41,8 @@ def database() -> str:
     own = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{own['NAME']}"
-    return "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}".format(**own)
+    port = f":{own['PORT']}" if own["PORT"] else ""  # A socket has none, and is named by its folder.
+    return f"postgres://{own['USER']}:{own['PASSWORD']}@{quote(own['HOST'], safe='')}{port}/{own['NAME']}"
 
 
 def work_apart(folder: Path, **settings: str) -> None:
