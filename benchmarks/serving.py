@@ -6,8 +6,7 @@ A cycle is what one visitor takes: a challenge is issued, its picture fetched, a
 the votes with it. Both run under granian with two processes on SQLite, and wrk (from the system's packages) is the
 visitors, 32 at once, each cycle from an address of its own. All glyphs are said to be an A, so that wrk knows it.
 Told are cycles per core-second (processor time of the server's processes, so the client's does not count) and the
-time that requests take. The peer is installed into the folder. ``--soak MINUTES`` goes on at half the peak and tells
-errors and memory.
+time that requests take. The peer is installed into the folder.
 """
 
 import argparse
@@ -65,7 +64,7 @@ function response(status, headers, body)
   if key then
     table.insert(forms, "captcha_0=" .. key .. "&captcha_1=PASSED")
     table.insert(pending, wrk.format("GET", "/captcha/image/" .. key .. "/"))
-  elseif headers["Content-Type"] == "image/png" then
+  elseif (headers["Content-Type"] or headers["content-type"]) == "image/png" then
     -- Pictures come in the order in which they were asked for, or nearly so.
     local head = {["Content-Type"] = "application/x-www-form-urlencoded"}
     table.insert(pending, wrk.format("POST", "/form/", head, table.remove(forms, 1)))
@@ -287,7 +286,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--pool", type=int, default=10_000, help="captchas in the pool")
     parser.add_argument("--glyphs", type=int, nargs="*", default=[21_000, 100_000, 1_000_000])
-    parser.add_argument("--soak", type=float, default=0, help="minutes at half the peak")
     options = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("Install wrk: apt-get install wrk")
