@@ -9,15 +9,19 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from handwriting.formats import starter
+from tests.browser.elsewhere import Elsewhere
 from tests.registered import Keys
 
 ROOT = Path(__file__).parents[2]
@@ -135,6 +139,30 @@ def browser(chromium: str, environment: dict[str, str]) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def elsewhere(server: str) -> Iterator[Elsewhere]:
+    pages: dict[str, str] = {}
+    policy = f"default-src 'none'; script-src {server}; connect-src {server}; form-action 'self'; img-src 'self'"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = urllib.parse.urlsplit(self.path).path
+            body = pages.get(path, "Sent" if path == "/" else "").encode()
+            self.send_response(200 if body else 204)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Security-Policy", policy)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        Thread(target=httpd.serve_forever, daemon=True).start()
+        yield Elsewhere(f"http://localhost:{httpd.server_port}", pages)
+        httpd.shutdown()
 
 
 @pytest.fixture

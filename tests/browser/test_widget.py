@@ -6,19 +6,17 @@ import re
 import sqlite3
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Locator, Page, Response, Route, expect
 
 from drcaptcha.widget.views import parts
+from tests.browser.elsewhere import Elsewhere
 from tests.registered import Keys
 
 Open = Callable[..., BrowserContext]
@@ -27,49 +25,10 @@ MOST = 15_000
 """Bytes that the script and its parts may be on the wire, compressed and with their headers, at a first use."""
 
 
-class Elsewhere(NamedTuple):
-    """Pages on another origin than the server's. They allow themselves the widget and nothing else."""
-
-    address: str
-    pages: dict[str, str]
-
-    def show(self, page: Page, body: str) -> None:
-        """Let ``page`` go to a page with this body."""
-        name = f"/{len(self.pages)}"
-        self.pages[name] = (
-            f'<!doctype html><html lang="en"><title>Elsewhere</title><main><h1>A form</h1>{body}</main></html>'
-        )
-        page.goto(self.address + name)
-
-
 @pytest.fixture
 def page(open_context: Open) -> Page:
     """A window as most people have it. That the page's policy lets no worker run is told in its console."""
     return open_context(viewport={"width": 1280, "height": 800}, expected=("worker",)).new_page()
-
-
-@pytest.fixture(scope="module")
-def elsewhere(server: str) -> Iterator[Elsewhere]:
-    pages: dict[str, str] = {}
-    policy = f"default-src 'none'; script-src {server}; connect-src {server}; form-action 'self'; img-src 'self'"
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = urllib.parse.urlsplit(self.path).path
-            body = pages.get(path, "Sent" if path == "/" else "").encode()
-            self.send_response(200 if body else 204)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Security-Policy", policy)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        Thread(target=httpd.serve_forever, daemon=True).start()
-        yield Elsewhere(f"http://localhost:{httpd.server_port}", pages)
-        httpd.shutdown()
 
 
 def script(server: str, query: str = "") -> str:
@@ -210,7 +169,7 @@ def test_test_keys_are_marked(page: Page, elsewhere: Elsewhere, server: str) -> 
     expect(page.get_by_text("Test key: this protects nothing")).to_be_visible()
 
 
-def test_a_host_that_is_not_listed_is_told_why(
+def test_a_page_of_a_host_that_is_not_listed_gets_nothing(
     open_context: Open, elsewhere: Elsewhere, server: str, site: Keys
 ) -> None:
     page = open_context(expected=("403", "CORS", "ERR_FAILED", "Content Security Policy"), bypass_csp=True).new_page()
@@ -251,6 +210,58 @@ def test_a_second_enter_loses_nothing(page: Page, elsewhere: Elsewhere, server: 
         "new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, composed: true })) }"
     )
     expect(widget.get_by_text("You are human.")).to_be_visible()
+
+
+def test_another_picture_can_not_be_had_while_an_answer_is_judged(
+    page: Page, elsewhere: Elsewhere, server: str
+) -> None:
+    held: list[Route] = []
+    page.route("**/api/v1/answers", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright marks it.
+    elsewhere.show(page, '<dr-captcha sitekey="test-passes"></dr-captcha>' + script(server))
+    widget = page.locator("dr-captcha")
+    begin(page, widget)
+    widget.get_by_role("textbox").fill("abcde")
+    with page.expect_request("**/api/v1/answers"):
+        widget.get_by_role("button", name="Check").click()
+    for name in ("Another one", "Listen instead"):
+        widget.get_by_role("button", name=name).click(force=True)
+    held[0].continue_()
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+
+
+def test_who_tries_too_often_keeps_the_place_and_goes_on_in_time(
+    open_context: Open, elsewhere: Elsewhere, server: str
+) -> None:
+    page = open_context(expected=("429", "worker")).new_page()
+    page.clock.install()
+    told = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After", "Retry-After": "7"}
+    page.route("**/api/v1/challenges", lambda route: route.fulfill(status=429, headers=told), times=1)
+    elsewhere.show(page, '<dr-captcha sitekey="test-passes"></dr-captcha>' + script(server))
+    widget = page.locator("dr-captcha")
+    button = widget.get_by_role("button", name="I am human")
+    button.press("Enter")
+    expect(widget.get_by_role("status")).to_have_text("Too many tries. Wait 7 seconds, then try again.")
+    expect(button).to_be_focused()
+    expect(button).to_be_disabled()
+    page.keyboard.press("Enter")
+    expect(button).to_be_focused()
+    page.clock.run_for(7_000)
+    page.keyboard.press("Enter")
+    expect(widget.get_by_role("textbox")).to_be_focused()
+
+
+def test_who_comes_back_to_a_page_finds_no_response_that_was_sent(
+    page: Page, elsewhere: Elsewhere, server: str
+) -> None:
+    elsewhere.show(page, '<dr-captcha sitekey="test-passes"></dr-captcha>' + script(server))
+    widget = page.locator("dr-captcha")
+    begin(page, widget)
+    widget.get_by_role("textbox").fill("x")
+    widget.get_by_role("textbox").press("Enter")
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+    page.evaluate("void dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(widget.get_by_role("button", name="I am human")).to_be_visible()
+    assert page.evaluate("drcaptcha.getResponse()") == ""
 
 
 def test_what_was_typed_outlasts_a_network_that_fails(open_context: Open, elsewhere: Elsewhere, server: str) -> None:

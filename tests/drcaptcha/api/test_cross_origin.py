@@ -38,6 +38,18 @@ def test_the_answer_is_given_to_pages_of_listed_hosts_alone(library: Keys, clien
         assert "Origin" in answer["Vary"]
 
 
+def test_an_answer_is_judged_for_pages_of_the_hosts_of_its_site_alone(
+    library: Keys, client: Client, stock: object
+) -> None:
+    asked = {"sitekey": library.sitekey}
+    issued = client.post(CALLS[0], asked, content_type="application/json", headers={"origin": ORIGIN})
+    answer = {"challenge": issued.json()["challenge"], "answer": "?"}
+    for origin, status in (("https://evil.example", HTTPStatus.FORBIDDEN), (ORIGIN, HTTPStatus.OK)):
+        judged = client.post(CALLS[1], answer, content_type="application/json", headers={"origin": origin})
+        assert judged.status_code == status
+        assert judged.get("Access-Control-Allow-Origin") == (origin if status == HTTPStatus.OK else None)
+
+
 def test_without_an_origin_nothing_is_said_of_it(client: Client, stock: object) -> None:
     answer = client.post(CALLS[0], {}, content_type="application/json")
     assert "Access-Control-Allow-Origin" not in answer

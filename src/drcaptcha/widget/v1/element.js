@@ -55,6 +55,8 @@ let count = 0;
 for (const taste of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
   matchMedia(taste).addEventListener("change", () => widgets.forEach((one) => one.dress()));
 }
+// Who comes back to a page that was kept as it was finds no response there that has been sent already.
+addEventListener("pageshow", ({ persisted }) => persisted && widgets.forEach((one) => one.response && one.reset()));
 
 /** Where the script came from, and the language that its address asks for. */
 export function start(given) {
@@ -299,7 +301,7 @@ export class DrCaptcha extends HTMLElement {
     this.#renewed = 0;
     this.#checking = false;
     this.#challenge = null;
-    const button = make("button", { type: "button", class: "open", onclick: () => this.#open() }, make("span", { class: "tick" }), this.#text.start);
+    const button = make("button", { type: "button", class: "open", onclick: () => button.ariaDisabled || this.#open() }, make("span", { class: "tick" }), this.#text.start);
     this.#show(button);
     this.#say(text, Boolean(text));
   }
@@ -364,8 +366,8 @@ export class DrCaptcha extends HTMLElement {
     this.#rest(text);
     if (status === 429) {
       const button = this.#root.querySelector(".open");
-      button.disabled = true;
-      this.#timer = setTimeout(() => (button.disabled = false), Math.min(1000 * after, 2 ** 30));
+      button.ariaDisabled = true; // Truly disabled it would lose the focus, and its reader the place.
+      this.#timer = setTimeout(() => (button.ariaDisabled = null), Math.min(1000 * after, 2 ** 30));
     }
     this.#settle(null, new Error(code));
     this.#tell("error", code);
@@ -429,9 +431,10 @@ export class DrCaptcha extends HTMLElement {
       this.input.focus();
     } }, `? ${said.unread}`);
     const tools = [
-      tool("another", () => this.load()),
+      tool("another", () => this.#checking || this.load()),
       replay,
       offered && tool(audio ? "look" : "listen", () => {
+        if (this.#checking) return;
         if (!audio) this.#hearing();
         this.source?.stop();
         this.load({ kind: audio ? "picture" : "audio" });
@@ -580,7 +583,8 @@ export function render(place, options = {}, compat = "", id = undefined) {
 
 /** Fill a place that the page has marked with a class. A button among them asks when it is pressed. */
 export function adopt(place, compat) {
-  if (place.querySelector("dr-captcha") || place.localName === "dr-captcha") return;
+  // A hidden field of this class waits for what the page itself puts into it.
+  if (place.matches("dr-captcha, [type=hidden]") || place.querySelector("dr-captcha")) return;
   if (place.matches("button, input")) {
     const home = make("span");
     place.after(home);

@@ -20,7 +20,7 @@ dialog::backdrop { background: rgb(16 21 29 / .6); }
 button { min-height: 2.5rem; min-width: 2.5rem; padding: .25rem .6rem; border: 1px solid var(--rule); border-radius: .4rem;
   background: var(--paper); color: var(--ink); cursor: pointer; }
 button:hover { background: var(--soft); }
-button:disabled { opacity: .55; cursor: default; }
+button:disabled, .open:not(.spin)[aria-disabled] { opacity: .55; cursor: default; }
 .main { border-color: var(--accent); background: var(--accent); color: var(--on-accent); font-weight: 600; }
 .main:hover { background: var(--accent); text-decoration: underline; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
