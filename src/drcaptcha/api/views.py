@@ -14,7 +14,7 @@ from drcaptcha.api import schemas
 from drcaptcha.api.clients import address_of, host_of
 from drcaptcha.api.document import DocumentedAPI
 from drcaptcha.api.pictures import glyph_of
-from drcaptcha.challenges import issuing, verifying
+from drcaptcha.challenges import issuing, limiting, verifying
 from drcaptcha.challenges.tokens import Context
 from drcaptcha.errors import ChallengeError, DrCaptchaError, HostNotAllowed, NotReady, QuotaReached, TooManyRequests
 from drcaptcha.learning import predicting
@@ -106,6 +106,7 @@ def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None 
         409: schemas.Error,
         410: schemas.Error,
         429: schemas.Error,
+        503: schemas.Error,
     },
 )
 def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying.Verdict:
@@ -122,11 +123,18 @@ def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying
 
 @v1.post(
     "/predictions",
-    response={200: schemas.Prediction, 400: schemas.Error, 413: schemas.Error, 503: schemas.Error},
+    response={
+        200: schemas.Prediction,
+        400: schemas.Error,
+        413: schemas.Error,
+        429: schemas.Error,
+        503: schemas.Error,
+    },
     openapi_extra=PICTURE_BODY,
 )
 def predict(request: HttpRequest) -> dict[str, object]:
     """Name the character in a picture: any drawing or scan, dark on light or light on dark."""
+    limiting.check_prediction(address_of(request), timezone.now())
     glyph, top = glyph_of(request)
     recogniser = predicting.serving()
     guesses = recogniser.guess(glyph[np.newaxis], top)[0]
@@ -145,7 +153,7 @@ def get_captcha(request: HttpRequest, response: HttpResponse) -> Status[dict[str
             Site.of(None), address=address_of(request), now=timezone.now(), rng=np.random.default_rng()
         )
     except (NotReady, QuotaReached, TooManyRequests) as error:
-        return Status(error.status, {"message": error.message})
+        return _old_refusal(error, response)
     return {"captcha": challenge.token, "image": challenge.data_url}
 
 
@@ -158,6 +166,7 @@ def get_captcha(request: HttpRequest, response: HttpResponse) -> Status[dict[str
         409: schemas.OldMessage,
         410: schemas.OldMessage,
         429: schemas.OldMessage,
+        503: schemas.OldMessage,
     },
 )
 def test_captcha(
@@ -173,18 +182,29 @@ def test_captcha(
         verdict = verifying.verify(
             query.captcha, query.value, address=address_of(request), host=host_of(request), now=timezone.now()
         )
-    except (ChallengeError, HostNotAllowed, TooManyRequests) as error:
-        return Status(error.status, {"message": error.message})
+    except (ChallengeError, HostNotAllowed, NotReady, TooManyRequests) as error:
+        return _old_refusal(error, response)
     return {"test": verdict.passed}
+
+
+def _old_refusal(error: DrCaptchaError, response: HttpResponse) -> Status[dict[str, object]]:
+    """Answer with what went wrong, as the original did."""
+    _say_when(error, response)
+    return Status(error.status, {"message": error.message})
 
 
 @api.exception_handler(DrCaptchaError)
 def on_error(request: HttpRequest, error: DrCaptchaError) -> HttpResponse:
     """Answer with the error's own code and status."""
     response = _error(request, error.status, error.code, error.message)
+    _say_when(error, response)
+    return response
+
+
+def _say_when(error: DrCaptchaError, response: HttpResponse) -> None:
+    """Say after how many seconds a call may be made again, where that is known."""
     if isinstance(error, TooManyRequests):
         response["Retry-After"] = str(error.retry_after)
-    return response
 
 
 @api.exception_handler(ValidationError)

@@ -135,8 +135,7 @@ def issue_audio(
         available=None,
         created=now,
     )
-    bits = 0 if idle else working.bits_for(site, address, now)
-    context = context._replace(bits=bits + HARDER if bits else 0)
+    context = context._replace(bits=0 if idle else working.bits_for(site, address, now, harder=HARDER))
     return _spoken(spoken, known, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), rng, context.bits)
 
 

@@ -52,6 +52,15 @@ def check_answer(site: Site, address: str, now: datetime) -> None:
     _hold(settings.DRCAPTCHA_RATE, _count("answer", source_key(address, site, now), now, MINUTE))
 
 
+def check_prediction(address: str, now: datetime) -> None:
+    """Count a picture that is sent to be read.
+
+    Raises:
+        TooManyRequests: from there too many were.
+    """
+    _hold(settings.DRCAPTCHA_RATE, _count("prediction", source_key(address, Site.of(None), now), now, MINUTE))
+
+
 def check_login(address: str, now: datetime) -> None:
     """Count a password that is tried.
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from django.conf import settings
 
+from drcaptcha.errors import NotReady
+
 SLOT = struct.Struct("<QII")
 """One count: the hash of its key, how many, and until when in seconds since 1970."""
 
@@ -26,35 +28,44 @@ ROW = 8
 ROWS = 2**15
 """Together 2^18 counts in 4 MiB: enough for 50,000 visitors in two minutes."""
 
+PATIENCE = 1
+"""Seconds in which Redis has to answer. Every visitor waits for it, and few can wait at once."""
+
 
 def add(key: str, now: float, seconds: int, *others: str) -> list[int]:
-    """Add one to the count ``key``, which is kept for so many seconds; return how many it and the others are now."""
+    """Add one to the count ``key``, which is kept for so many seconds; return how many it and the others are now.
+
+    Raises:
+        NotReady: Redis does not answer.
+    """
     if not settings.REDIS_URL:
         table = _table(settings.DRCAPTCHA_TALLIES)
         return [table.add(key, int(now), seconds), *table.read(others, int(now))]
-    trip = _redis(settings.REDIS_URL).pipeline(transaction=False)
-    trip.incr(key).expire(key, seconds)
-    count, _, *rest = (trip.mget(others) if others else trip).execute()
+    with _expected(), _redis(settings.REDIS_URL).pipeline(transaction=False) as trip:
+        trip.incr(key).expire(key, seconds)
+        count, _, *rest = (trip.mget(others) if others else trip).execute()
     return [count, *(int(one or 0) for one in rest[0])] if rest else [count]
 
 
 def read(*keys: str, now: float) -> list[int]:
-    """Return the counts, 0 where there is none."""
+    """Return the counts, 0 where there is none.
+
+    Raises:
+        NotReady: Redis does not answer.
+    """
     if not settings.REDIS_URL:
         return _table(settings.DRCAPTCHA_TALLIES).read(keys, int(now))
-    return [int(one or 0) for one in _redis(settings.REDIS_URL).mget(keys)]
+    with _expected():
+        return [int(one or 0) for one in _redis(settings.REDIS_URL).mget(keys)]
 
 
 def reachable() -> bool:
     """Return whether the place where counts are kept answers."""
-    if not settings.REDIS_URL:
-        return True
-    from redis import RedisError  # noqa: PLC0415 -- See below.
-
     try:
-        return bool(_redis(settings.REDIS_URL).ping())
-    except RedisError:
+        read("drcaptcha", now=0)
+    except NotReady:
         return False
+    return True
 
 
 class Table:
@@ -123,4 +134,15 @@ def _redis(url: str) -> Any:
     from redis import ConnectionPool, Redis  # noqa: PLC0415 -- An extra, which is installed where it is configured.
 
     # Two threads may come here at once. A client with a pool of its own making would close it when it is let go.
-    return Redis(connection_pool=ConnectionPool.from_url(url))
+    return Redis(connection_pool=ConnectionPool.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE))
+
+
+@contextmanager
+def _expected() -> Iterator[None]:
+    """Say so when Redis does not answer."""
+    from redis import RedisError  # noqa: PLC0415 -- As above.
+
+    try:
+        yield
+    except RedisError as error:
+        raise NotReady("Counts are kept in Redis, which does not answer.") from error

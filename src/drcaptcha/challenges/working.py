@@ -27,11 +27,14 @@ COUNT = 8
 SALT = 32
 """Characters at the end of a token: most of its random-looking signature."""
 
-MOST = 8
-"""Bits that may be added to what is set: 256 times as much work."""
+MOST = 6
+"""Bits that may be added to what is set: 64 times as much work, which a slow phone still ends before its challenge."""
 
 RUSH = 10
 """By what factor a minute has to surpass the average one of the site's busiest day before everybody works more."""
+
+RUSH_MOST = 3
+"""Bits that a rush may add: it is made by a few addresses as easily as by many people, and all the others wait."""
 
 FEW = 30
 """So many challenges in a minute are no rush on any site."""
@@ -46,16 +49,17 @@ class Work(TypedDict):
     count: int
 
 
-def bits_for(site: Site, address: str, now: datetime) -> int:
+def bits_for(site: Site, address: str, now: datetime, *, harder: int = 0) -> int:
     """Return how many zero bits a source has to find now: more after failures, and while a site is rushed at.
 
-    Where ``DRCAPTCHA_WORK`` is 0, and on the service's own pages, which protect nothing, it is none.
+    ``harder`` are bits that the kind of challenge adds; all that is added has one upper limit. Where ``DRCAPTCHA_WORK``
+    is 0, and on the service's own pages, which protect nothing, it is none.
     """
     if not settings.DRCAPTCHA_WORK or site.name == Site.HOME:
         return 0
     failed = limiting.failures(source_key(address, site, now), now)
     rush = limiting.issued(site, now) / max(FEW, RUSH * _usual(site, now))
-    extra = failed / 3 + (2 * math.log2(rush) if rush > 1 else 0)
+    extra = harder + failed / 3 + (min(RUSH_MOST, 2 * math.log2(rush)) if rush > 1 else 0)
     return int(settings.DRCAPTCHA_WORK + min(MOST, extra))
 
 

@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
+from drcaptcha.challenges import limiting, working
 from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.labelling.models import Vote
 from drcaptcha.sites.models import Secret, Site, Traffic
@@ -86,6 +87,9 @@ def test_it_asks_for_more_work(ask: Callable[..., Any], stock: object, settings:
     sitekey = Site.objects.create(name="Museum", hosts=["www.museum.example"]).sitekey
     bits = [ask(sitekey=sitekey, kind=kind).json()["work"]["bits"] for kind in ("picture", "audio")]
     assert bits == [5, 7]
+    for _ in range(20):
+        limiting.note_failure(Site.of(sitekey), "127.0.0.1", timezone.now())
+    assert ask(sitekey=sitekey).json()["work"]["bits"] == 5 + working.MOST
 
 
 def test_it_is_offered_where_it_is_to_be_had(ask: Callable[..., Any], stock: object, settings: LazySettings) -> None:

@@ -1,6 +1,8 @@
 """Limits and proof of work, as a visitor meets them over HTTP."""
 
 import hashlib
+import socket
+import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -13,7 +15,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drcaptcha.challenges import working
+from drcaptcha.challenges import tallies, working
 from drcaptcha.challenges.models import Attempt
 from drcaptcha.errors import WorkWrong
 from drcaptcha.sites.models import Site
@@ -96,6 +98,38 @@ def test_answers_are_limited_too(client: Client, stock: object, sitekey: str, se
     assert found == [HTTPStatus.OK, *[HTTPStatus.CONFLICT] * 2, *[HTTPStatus.TOO_MANY_REQUESTS] * 2]
 
 
+@pytest.mark.parametrize("path", ["/api/get-captcha", "/api/test-captcha?captcha={}&value=x"])
+def test_the_original_s_calls_are_limited_and_say_how_long(
+    client: Client, stock: object, settings: LazySettings, path: str
+) -> None:
+    challenge = client.get("/api/get-captcha").json()["captcha"]
+    settings.DRCAPTCHA_RATE = 2
+    found = [client.get(path.format(challenge)) for _ in range(3)][-1]
+    assert (found.status_code, found["Retry-After"]) == (HTTPStatus.TOO_MANY_REQUESTS, "60")
+    assert set(found.json()) == {"message"}
+
+
+def test_pictures_to_read_are_limited_too(client: Client, db: None, settings: LazySettings) -> None:
+    settings.DRCAPTCHA_RATE = 3
+    found = [client.post("/api/v1/predictions", {}, content_type=JSON) for _ in range(4)]
+    assert [one.status_code for one in found] == [HTTPStatus.BAD_REQUEST] * 3 + [HTTPStatus.TOO_MANY_REQUESTS]
+    assert int(found[-1]["Retry-After"]) > 0
+
+
+def test_while_redis_hangs_nobody_waits_long_and_nothing_is_judged(
+    client: Client, stock: object, sitekey: str, settings: LazySettings
+) -> None:
+    challenge = ask(client, sitekey).json()
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        settings.REDIS_URL = f"redis://127.0.0.1:{deaf.getsockname()[1]}"
+        start = time.monotonic()
+        said = [ask(client, sitekey), answer(client, challenge), client.get("/api/get-captcha")]
+        assert time.monotonic() - start < 3 * (tallies.PATIENCE + 1)
+    assert {one.status_code for one in said} == {HTTPStatus.SERVICE_UNAVAILABLE}
+    assert said[0].json()["error"]["code"] == "not-ready"
+    assert not Attempt.objects.exists()
+
+
 def test_no_address_is_kept(client: Client, stock: object, sitekey: str, settings: LazySettings) -> None:
     ask(client, sitekey, REMOTE_ADDR="198.51.100.77")
     if settings.REDIS_URL:
@@ -147,7 +181,7 @@ def test_in_a_rush_everybody_works_more(client: Client, stock: object, sitekey: 
     settings.DRCAPTCHA_WORK = 1
     bits = [ask(client, sitekey, REMOTE_ADDR=f"192.0.{n // 250}.{n % 250}").json()["work"]["bits"] for n in range(130)]
     assert bits[0] == 1
-    assert bits[-1] >= 5
+    assert bits[-1] == 1 + working.RUSH_MOST < 1 + working.MOST
 
 
 def test_the_pages_of_the_service_ask_for_no_work(client: Client, stock: object, settings: LazySettings) -> None:
