@@ -12,10 +12,6 @@ __all__ = ["Reader", "Reading", "nearest", "read", "read_at"]
 Floats = NDArray[np.float32]
 
 
-ROOM = tuple(np.array([-room, 0, room, 0], np.float32) for room in (-1, 1, 3))
-"""By how much boxes are made wider, in pixels of the ink, since waves bend what stands in them."""
-
-
 def cleanings(picture: bytes) -> list[Floats]:
     """Return the ink of a captcha's file in several guesses at what of it is clutter."""
     ink = lift(picture)
@@ -32,10 +28,15 @@ def read(picture: bytes, count: int, reader: Reader) -> Reading | None:
 
 
 def read_at(picture: bytes, boxes: NDArray[np.floating], reader: Reader) -> Reading:
-    """Read the characters that stand in ``boxes`` (k, 4) of a captcha's file, in its pixels."""
-    inks = cleanings(picture)
-    pieces = np.stack([cut_at(ink, (boxes / REDUCTION + room).astype(np.float32)) for ink in inks for room in ROOM])
-    said = reader(pieces.reshape(-1, *pieces.shape[2:])).reshape(*pieces.shape[:2], -1)
-    surest, each = said.max(axis=2).argmax(axis=0), np.arange(len(boxes))
-    probabilities = said[surest, each]
-    return Reading(probabilities, float(np.log(probabilities.max(axis=1)).sum()), pieces[surest, each])
+    """Read the characters that stand in ``boxes`` (k, 4) of a captcha's file, in its pixels.
+
+    Cuts may bend, but each piece lies around the middle of its box alone. Where that can't be, the boxes are cut out.
+    """
+    inks, places = cleanings(picture), (boxes / REDUCTION).astype(np.float32)
+    cut = [read_row(ink, len(boxes), reader, places) for ink in inks]
+    best = max((one for one in cut if one), key=lambda one: one.score, default=None)
+    if best:
+        return best
+    glyphs = cut_at(inks[0], places)
+    said = reader(glyphs)
+    return Reading(said, float(np.log(said.max(axis=1)).sum()), glyphs)

@@ -54,10 +54,11 @@ class Pieces:
     glyphs: Glyphs
 
 
-def read_row(ink: Floats, count: int, reader: Reader) -> Reading | None:
+def read_row(ink: Floats, count: int, reader: Reader, boxes: Floats | None = None) -> Reading | None:
     """Read a row of ``count`` characters, cut where the reader is surest of all pieces together.
 
-    ``ink`` (height, width) is 0 on paper and 1 on ink. None where there is no way to cut it so.
+    ``ink`` (height, width) is 0 on paper and 1 on ink. Where it is told in which ``boxes`` (k, 4) the characters stand,
+    each piece holds the middle of its own and of no other. None where there is no way to cut it so.
     """
     cuts, tolls = find_cuts(ink)
     pieces = cut_out(ink, cuts)
@@ -65,6 +66,8 @@ def read_row(ink: Floats, count: int, reader: Reader) -> Reading | None:
         return None
     said = reader(pieces.glyphs)
     worth = np.log(np.maximum(said.max(axis=1), ODDS))
+    if boxes is not None:
+        worth = np.where(_around(pieces, cuts, (boxes[:, 0] + boxes[:, 2]) / 2), worth, -np.inf)
     chosen, score = choose(pieces, worth, tolls, _waste(ink, cuts), count)
     if not chosen:
         return None
@@ -193,6 +196,14 @@ def frame(
     return framed
 
 
+def _around(pieces: Pieces, cuts: NDArray[np.intp], middles: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Tell which pieces lie around each of these middles (k,), and around no other: (k, n)."""
+    columns = cuts.mean(axis=1)
+    holds = (columns[pieces.starts] < middles[:, None]) & (middles[:, None] < columns[pieces.ends])
+    alone: NDArray[np.bool_] = holds & (holds.sum(axis=0) == 1)
+    return alone
+
+
 def _waste(ink: Floats, cuts: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return what it costs to leave out all ink to the left of each cut, and to the right of it: (2, m)."""
     columns = np.arange(ink.shape[1])
@@ -210,17 +221,18 @@ def choose(
 ) -> tuple[list[int], float]:
     """Return which pieces, ``count`` of them side by side, are worth most together, less the tolls of their cuts.
 
-    Ink before the first and after the last is wasted, at the cost that ``waste`` (2, m) says.
+    ``worth`` is of each piece (n,), or of each in each place (count, n). Ink before the first and after the last is
+    wasted, at the cost that ``waste`` (2, m) says.
     """
     cuts = len(tolls)
     best = np.full((count + 1, cuts), -np.inf)
     best[0] = -waste[0]
     came = np.full((count + 1, cuts), -1, np.intp)
-    price = worth - tolls[pieces.ends]
+    prices = np.broadcast_to(worth - tolls[pieces.ends], (count, len(pieces.ends)))
     order = np.argsort(pieces.ends, kind="stable")
     firsts = np.searchsorted(pieces.ends[order], np.arange(cuts + 1))
     for used in range(1, count + 1):
-        reached = (best[used - 1, pieces.starts] + price)[order]
+        reached = (best[used - 1, pieces.starts] + prices[used - 1])[order]
         for end in range(cuts):
             if firsts[end] < firsts[end + 1]:
                 at = firsts[end] + int(reached[firsts[end] : firsts[end + 1]].argmax())

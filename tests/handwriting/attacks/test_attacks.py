@@ -1,7 +1,11 @@
 """Reading captchas by program, with a reader that knows what glyphs there are."""
 
+from itertools import combinations, pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from handwriting import attacks
 from handwriting.attacks.cutting import Pieces, choose, cut_out, find_cuts
@@ -52,6 +56,26 @@ def test_who_is_told_where_glyphs_stand_reads_them() -> None:
     assert picture.boxes.shape == (6, 4)
     assert (np.diff(picture.boxes[:, 0]) > 0).all()
     assert (attacks.read_at(picture.data, picture.boxes, reader).probabilities.argmax(1) == wanted).all()
+
+
+def test_who_is_told_has_a_piece_for_each_place_even_where_nothing_stands() -> None:
+    picture = render(np.zeros((3, 28, 28), np.uint8), np.random.default_rng(4), PLAIN)
+    assert attacks.read_at(picture.data, picture.boxes, reader).glyphs.shape == (3, 28, 28)
+
+
+@settings(deadline=None, max_examples=40)  # A busy machine is no fault.
+@given(st.data())
+def test_no_other_choice_of_pieces_is_worth_more(data: st.DataObject) -> None:
+    spans = [(start, end) for start in range(4) for end in range(start + 1, 5)]
+    worth = np.array(data.draw(st.lists(st.floats(-9, 0), min_size=len(spans), max_size=len(spans))))
+    tolls = np.array(data.draw(st.lists(st.floats(0, 3), min_size=5, max_size=5)))
+    count = data.draw(st.integers(1, 4))
+    starts, ends = np.array(spans).T
+    pieces = Pieces(starts, ends, np.zeros((len(spans), 28, 28), np.uint8))
+    _, score = choose(pieces, worth, tolls, np.zeros((2, 5)), count)
+    prices = dict(zip(spans, worth - tolls[ends], strict=True))
+    every = (sum(prices[pair] for pair in pairwise(borders)) for borders in combinations(range(5), count + 1))
+    assert score == pytest.approx(max(every))
 
 
 def test_ink_is_told_from_paper() -> None:
