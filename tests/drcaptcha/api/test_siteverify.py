@@ -144,7 +144,7 @@ def test_hcaptcha_pins_the_site_key(client: Client, create_site: Create, library
 def test_a_response_from_a_host_that_is_not_listed_any_more_is_refused(
     client: Client, library: Keys, passed_at: PassOn
 ) -> None:
-    response = passed_at(library, timezone.now(), "old.library.example")
+    response = passed_at(library, timezone.now(), "old.museum.example")
     assert ask(client, RECAPTCHA, secret=library.secret, response=response) == refused("invalid-input-response")
 
 
