@@ -4,6 +4,7 @@
 """
 
 import logging
+import os
 import re
 import time
 import uuid
@@ -74,9 +75,14 @@ def metrics() -> bytes:
 
 
 def forget_processes() -> None:
-    """Let go of the counts of server processes that have ended; while one runs, its counts are in use."""
-    for path in settings.DRCAPTCHA_METRICS.glob("*.db"):
-        path.unlink()
+    """Let go of the counts of server processes that have ended. The files are named by the process's number."""
+    for path in settings.DRCAPTCHA_METRICS.glob("*_*.db"):
+        try:
+            os.kill(int(path.stem.rpartition("_")[2]), 0)
+        except ProcessLookupError:
+            path.unlink(missing_ok=True)
+        except PermissionError:
+            continue  # It is another user's, and runs.
 
 
 def missing() -> list[str]:

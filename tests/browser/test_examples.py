@@ -70,3 +70,4 @@ def test_a_visitor_sends_the_form_of_a_sample_site(
         expect(widget.get_by_text("You are human.")).to_be_visible()
         send.click()
         expect(page.get_by_text("Thank you, Ada.")).to_be_visible()
+        page.close()  # Before the server ends, which the page would complain about.

@@ -2,7 +2,10 @@
 
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +17,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
+from drcaptcha import observing
 from drcaptcha.logs import JsonLines
 
 STRANGE = {"HTTP_HOST": "10.0.0.7:8000"}
@@ -64,6 +68,17 @@ def test_metrics_count_what_happens(client: Client, make_captcha: Callable[..., 
     assert float(figures[asked[0]]) >= 1
     assert any(name.startswith("drcaptcha_request_seconds_bucket") for name in figures)
     assert not any("nowhere" in name for name in figures)
+
+
+def test_only_counts_of_processes_that_have_ended_are_let_go(client: Client, db: None, settings: LazySettings) -> None:
+    client.get("/methodology")
+    ours = {path.name for path in settings.DRCAPTCHA_METRICS.glob(f"*_{os.getpid()}.db")}
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    (settings.DRCAPTCHA_METRICS / f"counter_{ended.pid}.db").touch()
+    observing.forget_processes()
+    assert {path.name for path in settings.DRCAPTCHA_METRICS.glob("*.db")} == ours
+    assert ours
 
 
 @pytest.mark.django_db
