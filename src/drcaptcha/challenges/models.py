@@ -1,15 +1,16 @@
 """The pool of captchas, the attempts made on them, and simulations of both."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from django.db import models
 
 from drcaptcha.glyphs.models import Glyph, Split, State, accepted
 from drcaptcha.labelling.models import CANT_READ, Role, Source
 from drcaptcha.learning.models import Run
-from drcaptcha.queries import Prepared
+from drcaptcha.queries import Prepared, Question
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import Alphabet
 
@@ -62,6 +63,13 @@ class Captcha(models.Model):
 
     def __str__(self) -> str:
         return f"captcha {self.pk}"
+
+    @classmethod
+    def numbered(cls, number: int) -> Self | None:
+        """Return the captcha with this number, without its picture, or None where it is gone."""
+        for key, kind, content in _NUMBERED(number):
+            return cls.from_db(None, ("id", "media_type", "content"), (key, kind, json.loads(content)))
+        return None
 
     AUDIO = "audio/"
     """How the media type of a captcha begins that is heard. Its sound is not kept, and its one slot has no glyph."""
@@ -123,6 +131,8 @@ class Captcha(models.Model):
         passed = not wrong and (not unread or (len(unread) == 1 and len(right) >= LEAST_CONTROLS))
         return Judgement(right, wrong + unread, passed)
 
+
+_NUMBERED = Question(lambda number: Captcha.objects.filter(pk=number).values_list("pk", "media_type", "content"))
 
 # Asked for controls alone, SQLite would look for these few among all controls.
 _GLYPHS = Prepared(

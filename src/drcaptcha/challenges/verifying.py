@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import connection, transaction
 from django.utils.crypto import constant_time_compare
 
 from drcaptcha.challenges import limiting, working
@@ -18,6 +18,7 @@ from drcaptcha.labelling import tasks, voting
 from drcaptcha.labelling.models import Role, Source
 from drcaptcha.labelling.sources import source_of
 from drcaptcha.labelling.voting import Ballot
+from drcaptcha.queries import Question, moment
 from drcaptcha.sites import counting, dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
@@ -32,7 +33,6 @@ class Verdict:
     response: str | None
 
 
-@transaction.atomic
 def verify(
     token: str, answer: str, *, address: str, now: datetime, host: str = "", work: Sequence[int] | None = None
 ) -> Verdict:
@@ -50,8 +50,7 @@ def verify(
     if sealed.dummy:
         passed = sealed.dummy is not Dummy.FAILS
         return Verdict(passed, dummies.RESPONSE if passed else None)
-    site = Site.objects.filter(pk=sealed.site).first()
-    captcha = Captcha.objects.filter(pk=sealed.row).defer("picture").first()
+    site, captcha = Site.numbered(sealed.site), Captcha.numbered(sealed.row)
     if site is None:
         raise ChallengeError
     site.check_host(host)
@@ -61,39 +60,50 @@ def verify(
         raise ChallengeExpired
     if captcha.is_audio:
         return _judge_heard(captcha, site, answer, sealed, address=address, now=now)
+    return _judge_seen(captcha, site, answer, sealed, address=address, now=now)
+
+
+@transaction.atomic
+def _judge_seen(captcha: Captcha, site: Site, answer: str, sealed: Sealed, *, address: str, now: datetime) -> Verdict:
+    """Judge what was typed for a captcha that is seen: the controls have to be right. What it tells is kept."""
     typed, slots = characters(answer), captcha.slots_now()
     if sum(slot.gates for slot in slots) < LEAST_CONTROLS - 1:
         raise ChallengeExpired  # Labels were taken away by the thousand; what is left would let anyone pass.
-    source = source_of(address, site, now)
     judgement = captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
-    attempt = _take(captcha, Attempt(captcha=captcha, site=site, source=source, passed=judgement.passed, created=now))
+    source = source_of(address, site, now)
+    _take(captcha, site, source, now, passed=judgement.passed)
     labels = voting.record([ballot(captcha.pk, slots, typed, judgement, source)], now=now)
     tasks.ask_for_estimate()
     if not judgement.passed:
-        limiting.note_failure(site, address, now)
-        counting.count(site.pk, now, failed=1)
-        return Verdict(passed=False, response=None)
-    return _passed(attempt, sealed, now, labels=labels)
+        return _failed(site, address, now)
+    return _passed(captcha, sealed, now, labels=labels)
 
 
+@transaction.atomic
 def _judge_heard(captcha: Captcha, site: Site, answer: str, sealed: Sealed, *, address: str, now: datetime) -> Verdict:
     """Judge what was typed for a captcha that is heard: all of it has to be right, in digits of any script."""
     typed = "".join(str(unicodedata.digit(character, character)) for character in characters(answer))
     passed = constant_time_compare(typed, captcha.spoken)
-    source = source_of(address, site, now)
-    attempt = _take(captcha, Attempt(captcha=captcha, site=site, source=source, passed=passed, created=now))
-    if passed:
-        return _passed(attempt, sealed, now)
+    _take(captcha, site, source_of(address, site, now), now, passed=passed)
+    return _passed(captcha, sealed, now) if passed else _failed(site, address, now)
+
+
+def _failed(site: Site, address: str, now: datetime) -> Verdict:
+    """Count a fail, and return it."""
     limiting.note_failure(site, address, now)
     counting.count(site.pk, now, failed=1)
     return Verdict(passed=False, response=None)
 
 
-def _passed(attempt: Attempt, sealed: Sealed, now: datetime, *, labels: int = 0) -> Verdict:
+def _passed(captcha: Captcha, sealed: Sealed, now: datetime, *, labels: int = 0) -> Verdict:
     """Count a pass, and return it with the response that it earns."""
+    [(attempt,)] = _ATTEMPT(captcha.pk)
     counting.count(sealed.site, now, passed=1, labels=labels)
     context = sealed.context._replace(issued=int(sealed.at.timestamp()), bits=0)
-    return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt.pk, sealed.site, now, context))
+    return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt, sealed.site, now, context))
+
+
+_ATTEMPT = Question(lambda captcha: Attempt.objects.filter(captcha=captcha).values_list("pk"))
 
 
 def ballot(captcha: int, slots: list[Slot], typed: list[str], judgement: Judgement, source: Source) -> Ballot:
@@ -114,12 +124,14 @@ def characters(answer: str) -> list[str]:
     return [character for character in unicodedata.normalize("NFKC", answer) if not character.isspace()]
 
 
-def _take(captcha: Captcha, attempt: Attempt) -> Attempt:
+def _take(captcha: Captcha, site: Site, source: Source, now: datetime, *, passed: bool) -> None:
     """Store the attempt. The database holds one a captcha, so of many at once one is judged."""
-    try:
-        with transaction.atomic():
-            attempt.save(force_insert=True)
-    except IntegrityError as error:
-        raise ChallengeUsed from error
-    Captcha.objects.filter(pk=captcha.pk).update(available=None)
-    return attempt
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO challenges_attempt (captcha_id, site_id, source_id, passed, created) "
+            "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING",
+            [captcha.pk, site.pk, source.pk, passed, moment(now)],
+        )
+        if not cursor.rowcount:
+            raise ChallengeUsed
+        cursor.execute("UPDATE challenges_captcha SET available = NULL WHERE id = %s", [captcha.pk])
