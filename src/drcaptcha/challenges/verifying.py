@@ -1,9 +1,12 @@
 """Judging answers."""
 
 import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -12,16 +15,17 @@ from django.utils.crypto import constant_time_compare
 from drcaptcha.challenges import limiting, working
 from drcaptcha.challenges.issuing import lifetime
 from drcaptcha.challenges.models import LEAST_CONTROLS, Attempt, Captcha, Judgement, Slot
-from drcaptcha.challenges.tokens import Purpose, Sealed, seal, unseal
+from drcaptcha.challenges.tokens import Purpose, seal, unseal
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
 from drcaptcha.labelling import tasks, voting
 from drcaptcha.labelling.models import Role, Source
-from drcaptcha.labelling.sources import source_of
+from drcaptcha.labelling.sources import source_key, source_with
 from drcaptcha.labelling.voting import Ballot
 from drcaptcha.queries import Question, moment
 from drcaptcha.sites import counting, dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
+from drcaptcha.together import Together
 from handwriting.alphabet import ALPHABETS
 
 
@@ -58,52 +62,80 @@ def verify(
     working.check(token, sealed.context.bits, work)
     if captcha is None:
         raise ChallengeExpired
-    if captcha.is_audio:
-        return _judge_heard(captcha, site, answer, sealed, address=address, now=now)
-    return _judge_seen(captcha, site, answer, sealed, address=address, now=now)
-
-
-@transaction.atomic
-def _judge_seen(captcha: Captcha, site: Site, answer: str, sealed: Sealed, *, address: str, now: datetime) -> Verdict:
-    """Judge what was typed for a captcha that is seen: the controls have to be right. What it tells is kept."""
-    typed, slots = characters(answer), captcha.slots_now()
-    if sum(slot.gates for slot in slots) < LEAST_CONTROLS - 1:
-        raise ChallengeExpired  # Labels were taken away by the thousand; what is left would let anyone pass.
-    judgement = captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
-    source = source_of(address, site, now)
-    _take(captcha, site, source, now, passed=judgement.passed)
-    labels = voting.record([ballot(captcha.pk, slots, typed, judgement, source)], now=now)
-    tasks.ask_for_estimate()
-    if not judgement.passed:
-        return _failed(site, address, now)
-    return _passed(captcha, sealed, now, labels=labels)
-
-
-@transaction.atomic
-def _judge_heard(captcha: Captcha, site: Site, answer: str, sealed: Sealed, *, address: str, now: datetime) -> Verdict:
-    """Judge what was typed for a captcha that is heard: all of it has to be right, in digits of any script."""
-    typed = "".join(str(unicodedata.digit(character, character)) for character in characters(answer))
-    passed = constant_time_compare(typed, captcha.spoken)
-    _take(captcha, site, source_of(address, site, now), now, passed=passed)
-    return _passed(captcha, sealed, now) if passed else _failed(site, address, now)
-
-
-def _failed(site: Site, address: str, now: datetime) -> Verdict:
-    """Count a fail, and return it."""
-    limiting.note_failure(site, address, now)
-    counting.count(site.pk, now, failed=1)
-    return Verdict(passed=False, response=None)
-
-
-def _passed(captcha: Captcha, sealed: Sealed, now: datetime, *, labels: int = 0) -> Verdict:
-    """Count a pass, and return it with the response that it earns."""
-    [(attempt,)] = _ATTEMPT(captcha.pk)
-    counting.count(sealed.site, now, passed=1, labels=labels)
+    one = _Answer(captcha, site, answer, source_key(address, site, now), now)
+    attempt = _judge_heard(one) if captcha.is_audio else _judge_seen(one)
+    if attempt is None:
+        limiting.note_failure(site, address, now)
+        return Verdict(passed=False, response=None)
     context = sealed.context._replace(issued=int(sealed.at.timestamp()), bits=0)
-    return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt, sealed.site, now, context))
+    return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt, site.pk, now, context))
 
 
-_ATTEMPT = Question(lambda captcha: Attempt.objects.filter(captcha=captcha).values_list("pk"))
+class _Answer(NamedTuple):
+    """An answer that is to be judged, from the source with this key."""
+
+    captcha: Captcha
+    site: Site
+    text: str
+    source: str
+    now: datetime
+
+
+@Together
+@transaction.atomic(durable=True)
+def _judge_seen(answers: Sequence[_Answer]) -> list[int | Exception | None]:
+    """Judge answers to captchas that are seen: the controls have to be right. What they tell is kept.
+
+    Returns for each the number of its attempt, or None where it failed. Rows are taken in one order, so that processes
+    that do this at once don't stop each other.
+    """
+    sources = {
+        one.source: source_with(one.source, one.site, one.now) for one in sorted(answers, key=attrgetter("source"))
+    }
+    outcomes: list[int | Exception | None] = [None] * len(answers)
+    ballots: dict[int, Ballot] = {}
+    for place in sorted(range(len(answers)), key=lambda place: answers[place].captcha.pk):
+        one = answers[place]
+        typed, slots = characters(one.text), one.captcha.slots_now()
+        judgement = one.captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
+        if sum(slot.gates for slot in slots) < LEAST_CONTROLS - 1:
+            # Labels were taken away by the thousand; what is left would let anyone pass.
+            outcomes[place] = ChallengeExpired()
+        elif (attempt := _take(one, sources[one.source], passed=judgement.passed)) is None:
+            outcomes[place] = ChallengeUsed()
+        else:
+            outcomes[place] = attempt if judgement.passed else None
+            ballots[place] = ballot(one.captcha.pk, slots, typed, judgement, sources[one.source])
+    gained = voting.record(list(ballots.values()), now=max(one.now for one in answers))
+    tasks.ask_for_estimate()
+    events: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for place, kept in ballots.items():
+        labels = gained & kept.typed.keys()
+        gained -= labels  # A label is earned by one, whoever else has voted for it in the same moment.
+        events[answers[place].site.pk].update({_event(outcomes[place]): 1, "labels": len(labels)})
+    for site in sorted(events):
+        counting.count(site, answers[0].now, **events[site])
+    return outcomes
+
+
+@transaction.atomic
+def _judge_heard(one: _Answer) -> int | None:
+    """Judge an answer to a captcha that is heard: all of it has to be right, in digits of any script.
+
+    Returns the number of the attempt, or None where it failed.
+    """
+    typed = "".join(str(unicodedata.digit(character, character)) for character in characters(one.text))
+    passed = constant_time_compare(typed, one.captcha.spoken)
+    attempt = _take(one, source_with(one.source, one.site, one.now), passed=passed)
+    if attempt is None:
+        raise ChallengeUsed
+    outcome = attempt if passed else None
+    counting.count(one.site.pk, one.now, **{_event(outcome): 1})
+    return outcome
+
+
+def _event(outcome: object) -> str:
+    return "failed" if outcome is None else "passed"
 
 
 def ballot(captcha: int, slots: list[Slot], typed: list[str], judgement: Judgement, source: Source) -> Ballot:
@@ -124,14 +156,22 @@ def characters(answer: str) -> list[str]:
     return [character for character in unicodedata.normalize("NFKC", answer) if not character.isspace()]
 
 
-def _take(captcha: Captcha, site: Site, source: Source, now: datetime, *, passed: bool) -> None:
-    """Store the attempt. The database holds one a captcha, so of many at once one is judged."""
+def _take(one: _Answer, source: Source, *, passed: bool) -> int | None:
+    """Store the attempt and return its number, or None where there was one before.
+
+    The database holds one a captcha, so of many at once one is judged.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO challenges_attempt (captcha_id, site_id, source_id, passed, created) "
             "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING",
-            [captcha.pk, site.pk, source.pk, passed, moment(now)],
+            [one.captcha.pk, one.site.pk, source.pk, passed, moment(one.now)],
         )
         if not cursor.rowcount:
-            raise ChallengeUsed
-        cursor.execute("UPDATE challenges_captcha SET available = NULL WHERE id = %s", [captcha.pk])
+            return None
+        cursor.execute("UPDATE challenges_captcha SET available = NULL WHERE id = %s", [one.captcha.pk])
+    [(attempt,)] = _ATTEMPT(one.captcha.pk)
+    return int(attempt)
+
+
+_ATTEMPT = Question(lambda captcha: Attempt.objects.filter(captcha=captcha).values_list("pk"))

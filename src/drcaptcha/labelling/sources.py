@@ -15,7 +15,11 @@ from drcaptcha.sites.models import Site
 
 def source_of(address: str, site: Site, now: datetime) -> Source:
     """Return the source that stands for an address on a site today."""
-    key = source_key(address, site, now)
+    return source_with(source_key(address, site, now), site, now)
+
+
+def source_with(key: str, site: Site, now: datetime) -> Source:
+    """Return the source with this key, which is new if nobody has come from there today."""
     found = _KEYED(key)
     if not found:
         with connection.cursor() as cursor:

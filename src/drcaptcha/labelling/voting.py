@@ -34,11 +34,11 @@ class Ballot:
 
 
 @transaction.atomic(savepoint=False)
-def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> int:
+def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> set[int]:
     """Keep votes and missed controls, weigh their sources, and let the labels of the glyphs follow.
 
-    What can't be a character (a control code) is no vote. Several ballots are those of one moment. Returns how many of
-    the glyphs that were asked about have got their label by it.
+    What can't be a character (a control code) is no vote. Several ballots are those of one moment. Returns which of the
+    glyphs that were asked about have got their label by it.
     """
     typed = {(b.captcha, glyph): one for b in ballots for glyph, one in b.typed.items() if one.isprintable()}
     asked = {glyph for _, glyph in typed}
@@ -56,13 +56,13 @@ def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> int
         Miss.objects.bulk_create(misses, ignore_conflicts=True)
     _count_passes(read)
     if not moved:
-        return 0
+        return set()
     if others or moved != asked or not asked.isdisjoint(read):
         known = read_known(moved, reading)
     weighed = weigh_votes(known, read_votes(moved, reading), reading, rule=rule)
     apply(weighed, now)
     gained = np.isin(weighed.state, LABELLED) & ~np.isin(weighed.known.state, LABELLED)
-    return len(asked.intersection(weighed.known.key[gained].tolist()))
+    return asked.intersection(weighed.known.key[gained].tolist())
 
 
 def _votes(
