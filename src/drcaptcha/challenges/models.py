@@ -150,6 +150,12 @@ class Attempt(models.Model):
     created = models.DateTimeField(db_index=True)
     redeemed = models.DateTimeField(null=True, help_text="When the site redeemed the response that it earned.")
     redemption = models.UUIDField(null=True, help_text="The key by which the site may ask for the outcome again.")
+    ballot = models.TextField(  # noqa: DJ001 -- Null keeps it out of the index of those that wait.
+        null=True, help_text="What it tells the labelling, until that was counted."
+    )
+
+    class Meta:
+        indexes = [models.Index("id", name="attempt_uncounted", condition=models.Q(ballot__isnull=False))]
 
     def __str__(self) -> str:
         return "passed" if self.passed else "failed"

@@ -1,31 +1,26 @@
 """Judging answers."""
 
 import unicodedata
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
-from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils.crypto import constant_time_compare
 
-from drcaptcha.challenges import limiting, working
+from drcaptcha.challenges import ballots, limiting, working
 from drcaptcha.challenges.issuing import lifetime
 from drcaptcha.challenges.models import LEAST_CONTROLS, Attempt, Captcha, Judgement, Slot
 from drcaptcha.challenges.tokens import Purpose, seal, unseal
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
-from drcaptcha.labelling import tasks, voting
-from drcaptcha.labelling.models import Role, Source
-from drcaptcha.labelling.sources import source_key, source_with
+from drcaptcha.labelling.models import Role
+from drcaptcha.labelling.sources import source_of
 from drcaptcha.labelling.voting import Ballot
 from drcaptcha.queries import Question, moment
 from drcaptcha.sites import counting, dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
-from drcaptcha.together import Together
 from handwriting.alphabet import ALPHABETS
 
 
@@ -62,8 +57,11 @@ def verify(
     working.check(token, sealed.context.bits, work)
     if captcha is None:
         raise ChallengeExpired
-    one = _Answer(captcha, site, answer, source_key(address, site, now), now)
-    attempt = _judge_heard(one) if captcha.is_audio else _judge_seen(one)
+    if captcha.is_audio:
+        attempt = _judge_heard(captcha, site, answer, address=address, now=now)
+    else:
+        attempt = _judge_seen(captcha, site, answer, address=address, now=now)
+        ballots.count_soon()
     if attempt is None:
         limiting.note_failure(site, address, now)
         return Verdict(passed=False, response=None)
@@ -71,79 +69,41 @@ def verify(
     return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt, site.pk, now, context))
 
 
-class _Answer(NamedTuple):
-    """An answer that is to be judged, from the source with this key."""
-
-    captcha: Captcha
-    site: Site
-    text: str
-    source: str
-    now: datetime
-
-
-@Together
-@transaction.atomic(durable=True)
-def _judge_seen(answers: Sequence[_Answer]) -> list[int | Exception | None]:
-    """Judge answers to captchas that are seen: the controls have to be right. What they tell is kept.
-
-    Returns for each the number of its attempt, or None where it failed. Rows are taken in one order, so that processes
-    that do this at once don't stop each other.
-    """
-    sources = {
-        one.source: source_with(one.source, one.site, one.now) for one in sorted(answers, key=attrgetter("source"))
-    }
-    outcomes: list[int | Exception | None] = [None] * len(answers)
-    ballots: dict[int, Ballot] = {}
-    for place in sorted(range(len(answers)), key=lambda place: answers[place].captcha.pk):
-        one = answers[place]
-        typed, slots = characters(one.text), one.captcha.slots_now()
-        judgement = one.captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
-        if sum(slot.gates for slot in slots) < LEAST_CONTROLS - 1:
-            # Labels were taken away by the thousand; what is left would let anyone pass.
-            outcomes[place] = ChallengeExpired()
-        elif (attempt := _take(one, sources[one.source], passed=judgement.passed)) is None:
-            outcomes[place] = ChallengeUsed()
-        else:
-            outcomes[place] = attempt if judgement.passed else None
-            ballots[place] = ballot(one.captcha.pk, slots, typed, judgement, sources[one.source])
-    gained = voting.record(list(ballots.values()), now=max(one.now for one in answers))
-    tasks.ask_for_estimate()
-    events: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for place, kept in ballots.items():
-        labels = gained & kept.typed.keys()
-        gained -= labels  # A label is earned by one, whoever else has voted for it in the same moment.
-        events[answers[place].site.pk].update({_event(outcomes[place]): 1, "labels": len(labels)})
-    for site in sorted(events):
-        counting.count(site, answers[0].now, **events[site])
-    return outcomes
-
-
 @transaction.atomic
-def _judge_heard(one: _Answer) -> int | None:
-    """Judge an answer to a captcha that is heard: all of it has to be right, in digits of any script.
+def _judge_seen(captcha: Captcha, site: Site, answer: str, *, address: str, now: datetime) -> int | None:
+    """Judge what was typed for a captcha that is seen: the controls have to be right. What it tells is kept.
 
     Returns the number of the attempt, or None where it failed.
     """
-    typed = "".join(str(unicodedata.digit(character, character)) for character in characters(one.text))
-    passed = constant_time_compare(typed, one.captcha.spoken)
-    attempt = _take(one, source_with(one.source, one.site, one.now), passed=passed)
-    if attempt is None:
-        raise ChallengeUsed
-    outcome = attempt if passed else None
-    counting.count(one.site.pk, one.now, **{_event(outcome): 1})
-    return outcome
+    typed, slots = characters(answer), captcha.slots_now()
+    if sum(slot.gates for slot in slots) < LEAST_CONTROLS - 1:
+        raise ChallengeExpired  # Labels were taken away by the thousand; what is left would let anyone pass.
+    judgement = captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
+    source = source_of(address, site, now)
+    told = ballot(slots, typed, judgement, source=source, captcha=captcha.pk, at=now)
+    return _take(captcha, site, source, now, passed=judgement.passed, told=ballots.written(told))
 
 
-def _event(outcome: object) -> str:
-    return "failed" if outcome is None else "passed"
+@transaction.atomic
+def _judge_heard(captcha: Captcha, site: Site, answer: str, *, address: str, now: datetime) -> int | None:
+    """Judge what was typed for a captcha that is heard: all of it has to be right, in digits of any script.
+
+    Returns the number of the attempt, or None where it failed.
+    """
+    typed = "".join(str(unicodedata.digit(character, character)) for character in characters(answer))
+    passed = constant_time_compare(typed, captcha.spoken)
+    return _take(captcha, site, source_of(address, site, now), now, passed=passed)
 
 
-def ballot(captcha: int, slots: list[Slot], typed: list[str], judgement: Judgement, source: Source) -> Ballot:
+def ballot(
+    slots: list[Slot], typed: list[str], judgement: Judgement, *, source: int, captcha: int, at: datetime
+) -> Ballot:
     """Return what a judged answer tells the labelling: after a fail only how the controls went."""
     free = [(slot, one) for slot, one in zip(slots, typed, strict=True) if not slot.gates] if judgement.passed else []
     return Ballot(
         source,
         captcha,
+        at,
         typed={slot.glyph: one for slot, one in free},
         roles={slot.glyph: Role(slot.role) for slot, _ in free},
         right=judgement.right,
@@ -156,22 +116,25 @@ def characters(answer: str) -> list[str]:
     return [character for character in unicodedata.normalize("NFKC", answer) if not character.isspace()]
 
 
-def _take(one: _Answer, source: Source, *, passed: bool) -> int | None:
-    """Store the attempt and return its number, or None where there was one before.
+def _take(
+    captcha: Captcha, site: Site, source: int, now: datetime, *, passed: bool, told: str | None = None
+) -> int | None:
+    """Store and count the attempt; return its number, or None where it failed.
 
     The database holds one a captcha, so of many at once one is judged.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO challenges_attempt (captcha_id, site_id, source_id, passed, created) "
-            "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING",
-            [one.captcha.pk, one.site.pk, source.pk, passed, moment(one.now)],
+            "INSERT INTO challenges_attempt (captcha_id, site_id, source_id, passed, created, ballot) "
+            "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING",
+            [captcha.pk, site.pk, source, passed, moment(now), told],
         )
         if not cursor.rowcount:
-            return None
-        cursor.execute("UPDATE challenges_captcha SET available = NULL WHERE id = %s", [one.captcha.pk])
-    [(attempt,)] = _ATTEMPT(one.captcha.pk)
-    return int(attempt)
+            raise ChallengeUsed
+        cursor.execute("UPDATE challenges_captcha SET available = NULL WHERE id = %s", [captcha.pk])
+    [(attempt,)] = _ATTEMPT(captcha.pk)
+    counting.count(site.pk, now, passed=int(passed), failed=int(not passed))
+    return int(attempt) if passed else None
 
 
 _ATTEMPT = Question(lambda captcha: Attempt.objects.filter(captcha=captcha).values_list("pk"))

@@ -13,13 +13,9 @@ from drcaptcha.queries import Question, moment
 from drcaptcha.sites.models import Site
 
 
-def source_of(address: str, site: Site, now: datetime) -> Source:
-    """Return the source that stands for an address on a site today."""
-    return source_with(source_key(address, site, now), site, now)
-
-
-def source_with(key: str, site: Site, now: datetime) -> Source:
-    """Return the source with this key, which is new if nobody has come from there today."""
+def source_of(address: str, site: Site, now: datetime) -> int:
+    """Return the number of the source that stands for an address on a site today."""
+    key = source_key(address, site, now)
     found = _KEYED(key)
     if not found:
         with connection.cursor() as cursor:
@@ -30,7 +26,7 @@ def source_with(key: str, site: Site, now: datetime) -> Source:
                 [site.pk, key, moment(now)],
             )
         found = _KEYED(key)
-    return Source.from_db(None, ("id", "key"), (found[0][0], key))
+    return int(found[0][0])
 
 
 _KEYED = Question(lambda key: Source.objects.filter(key=key).values_list("pk"))

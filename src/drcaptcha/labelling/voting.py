@@ -25,8 +25,9 @@ class Ballot:
     After a fail nothing that was typed is kept, so ``typed`` is empty.
     """
 
-    source: Source
+    source: int
     captcha: int
+    at: datetime
     typed: Mapping[int, str] = field(default_factory=dict)
     roles: Mapping[int, Role] = field(default_factory=dict)
     right: Sequence[int] = ()
@@ -42,11 +43,11 @@ def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> set
     """
     typed = {(b.captcha, glyph): one for b in ballots for glyph, one in b.typed.items() if one.isprintable()}
     asked = {glyph for _, glyph in typed}
-    sources = {key: _Heard(*row) for key, *row in _SOURCES({b.source.pk for b in ballots})}
+    sources = {key: _Heard(*row) for key, *row in _SOURCES({b.source for b in ballots})}
     _, reading = current_reading()
     known = read_known(asked, reading)
-    votes = _votes(ballots, typed, known, reading, now)
-    misses = _new_misses(ballots, now)
+    votes = _votes(ballots, typed, known, reading)
+    misses = _new_misses(ballots)
     stirred = _weigh_sources(sources, votes, misses, reading, now)
     moved = asked | {miss.glyph_id for miss in misses if miss.alone} | _recalled(stirred)
     read = [glyph for ballot in ballots if not ballot.missed for glyph in ballot.right]
@@ -66,7 +67,7 @@ def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> set
 
 
 def _votes(
-    ballots: Sequence[Ballot], typed: Mapping[tuple[int, int], str], known: Known, reading: Reading, now: datetime
+    ballots: Sequence[Ballot], typed: Mapping[tuple[int, int], str], known: Known, reading: Reading
 ) -> list[Vote]:
     """Return the votes as rows, each with what it says of its source by what is known of the glyph apart from votes."""
     place = {key: row for row, key in enumerate(known.key.tolist())}
@@ -83,7 +84,7 @@ def _votes(
             votes.append(
                 Vote(
                     glyph_id=glyph,
-                    source_id=ballot.source.pk,
+                    source_id=ballot.source,
                     captcha=ballot.captcha,
                     role=ballot.roles.get(glyph, Role.PROBE),
                     typed=one,
@@ -92,7 +93,7 @@ def _votes(
                     evidence=_evidence(known, row, one, reading),
                     controls=len(ballot.right),
                     prior_id=int(known.ensemble[row]) or None,
-                    created=now,
+                    created=ballot.at,
                 )
             )
     return votes
@@ -119,18 +120,18 @@ def _evidence(known: Known, row: int, typed: str, reading: Reading) -> float:
     return float(honesty.evidence(honest, reading.junk[answer], reading.honesty))
 
 
-def _new_misses(ballots: Sequence[Ballot], now: datetime) -> list[Miss]:
+def _new_misses(ballots: Sequence[Ballot]) -> list[Miss]:
     """Return the controls that were missed, as rows: those that their sources have not missed before."""
     missed = {glyph for ballot in ballots for glyph in ballot.missed}
     labels = dict(Glyph.objects.filter(pk__in=missed).values_list("pk", "label")) if missed else {}
     misses = {
-        (glyph, ballot.source.pk): Miss(
+        (glyph, ballot.source): Miss(
             glyph_id=glyph,
             known=labels.get(glyph, ""),
-            source_id=ballot.source.pk,
+            source_id=ballot.source,
             captcha=ballot.captcha,
             alone=len(ballot.missed) == 1 and len(ballot.right) > 1,
-            created=now,
+            created=ballot.at,
         )
         for ballot in ballots
         for glyph in ballot.missed
@@ -171,9 +172,9 @@ def _weigh_sources(
     """Add what these votes and misses say of their sources; return those heard before whose honesty has moved."""
     parts: dict[int, list[float]] = {pk: [] for pk in sources}
     for vote in votes:
-        parts[vote.source_id].append(vote.evidence)
+        parts[vote.source_id].append(honesty.fade(vote.evidence, vote.created, now))
     for miss in misses:
-        parts[miss.source_id].append(honesty.CONTROL_MISSED)
+        parts[miss.source_id].append(honesty.fade(honesty.CONTROL_MISSED, miss.created, now))
     moved, rows = [], []
     # Who was only right in controls leaves no trace in the log, so none here either: else a replay would differ.
     for pk, source in ((pk, source) for pk, source in sources.items() if parts[pk]):
