@@ -58,13 +58,13 @@ def issue(
     *,
     address: str,
     now: datetime,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
     context: Context = NOWHERE,
     idle: bool = False,
 ) -> Challenge:
     """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site`` who comes from ``address``.
 
-    An ``idle`` one asks for no work, for browsers that run no scripts; fewer of these are issued.
+    An ``idle`` one asks for no work, for browsers that run no scripts; fewer of these are issued. ``rng`` composes.
 
     A captcha is never with two visitors at once: it goes back to the pool only after its challenge has expired
     unanswered. So a picture that somebody has solved is worth one pass at most.
@@ -154,7 +154,7 @@ def _spoken(spoken: str, language: str, token: str, rng: np.random.Generator, bi
     )
 
 
-def _draw(site: Site | None, now: datetime, rng: np.random.Generator) -> Captcha:
+def _draw(site: Site | None, now: datetime, rng: np.random.Generator | None) -> Captcha:
     """Return a captcha for a visitor of the site, which is counted if there is one."""
     with transaction.atomic():
         captcha = _claim(now)
@@ -163,7 +163,7 @@ def _draw(site: Site | None, now: datetime, rng: np.random.Generator) -> Captcha
     if captcha:
         return captcha
     try:
-        return _compose(now, rng)
+        return _compose(now, rng or np.random.default_rng())  # Seeding takes a while.
     except NotReady:
         if site:
             counting.give_back(site, now)
