@@ -71,7 +71,7 @@ def make_captcha(make_glyph: Callable[..., Glyph], rng: np.random.Generator) -> 
     def make(text: str = "eaATOM", known: str = "eaAT", available: datetime | None = None) -> Captcha:
         glyphs = [make_glyph(c if c in known else "", truth=c) for c in text]
         slots = [Slot(g.pk, CONTROL if g.label else Role.PROBE.value, g.accepts() if g.label else "") for g in glyphs]
-        captcha = _picture(glyphs, slots, available or timezone.now(), rng)
+        captcha = _picture([bytes(g.picture) for g in glyphs], slots, available or timezone.now(), rng)
         captcha.save()
         return captcha
 
