@@ -13,7 +13,7 @@ from threading import Lock, Timer
 from time import monotonic
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from drcaptcha.challenges.models import Attempt
 from drcaptcha.labelling import tasks, voting
@@ -124,8 +124,8 @@ class Soon:
     def _count(self) -> None:
         try:
             count()
-        except DatabaseError:
-            log.exception("Ballots wait on, since the database does not count them.")
+        except Exception:
+            log.exception("Ballots could not be counted, and wait on.")
 
 
 count_soon = Soon()
