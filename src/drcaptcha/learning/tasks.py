@@ -39,7 +39,10 @@ Work = TypeVar("Work", bound=Model)
 
 
 def queue_training(options: dict[str, object]) -> Run:
-    """Queue a training with the fields of ``experiments.Plan``, those that are given; return the row to watch."""
+    """Queue a training with the fields of ``experiments.Plan``, those that are given; return the row to watch.
+
+    With ``anew`` among them it begins with the labels of its time, also where the same was broken off.
+    """
     return _queue(Run(kind="training", options=options))
 
 
@@ -67,7 +70,8 @@ def queue_again(run: Run) -> Run:
         NotPossible: an ensemble is to score glyphs, and none serves.
     """
     if run.kind != "opinions":
-        return _queue(Run(kind=run.kind, ensemble=run.ensemble, options=run.options))
+        options = {key: value for key, value in run.options.items() if key != "anew"}
+        return _queue(Run(kind=run.kind, ensemble=run.ensemble, options=options))
     holder = registry.promotions().first()
     if holder is None:
         raise NotPossible("No ensemble serves, so none can score glyphs. Train one, or let one serve.")
@@ -146,6 +150,7 @@ def _train(run: Run) -> str:
     from drcaptcha.learning import experiments  # noqa: PLC0415 -- Loads PyTorch, which only the worker may.
 
     options = dict(run.options)
+    anew = bool(options.pop("anew", False))
     plan = experiments.Plan(**options | {"networks": tuple(options.get("networks", experiments.Plan.networks))})
     noted = 0.0
 
@@ -155,7 +160,7 @@ def _train(run: Run) -> str:
             noted = time.monotonic()
             note(run, done=step.share, line=step.line)
 
-    run.ensemble = experiments.train(plan, now=timezone.now(), progress=tell)
+    run.ensemble = experiments.train(plan, now=timezone.now(), anew=anew, progress=tell)
     run.save(update_fields=["ensemble"])
     return f"{run.ensemble}: {run.ensemble.evaluation}"
 

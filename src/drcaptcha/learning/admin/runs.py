@@ -14,6 +14,7 @@ from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
 )
 
 from drcaptcha.administration.base import Work, link
@@ -57,6 +58,13 @@ class TrainingForm(forms.ModelForm[Run]):
         widget=UnfoldAdminTextInputWidget,
         help_text="The name of the ensemble that the networks become. Empty: one is made from their names.",
     )
+    anew = forms.BooleanField(
+        label="Begin anew",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Where the same training was broken off in the last two weeks, it goes on with the labels that it "
+        "began with, unless it is to begin anew with those of today.",
+    )
 
     class Meta:
         model = Run
@@ -77,7 +85,10 @@ class RunAdmin(Work[Run]):
         ("Options", {"fields": ("asked",)}),
     )
     add_fieldsets = (
-        ("Train networks", {"fields": ("networks", ("epochs", "minutes"), ("batch_size", "subset"), ("seed", "name"))}),
+        (
+            "Train networks",
+            {"fields": ("networks", ("epochs", "minutes"), ("batch_size", "subset"), ("seed", "name"), "anew")},
+        ),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -110,7 +121,9 @@ class RunAdmin(Work[Run]):
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Run:  # noqa: ARG002, FBT001
         """Start the training."""
-        return tasks.queue_training(form.cleaned_data)
+        asked = dict(form.cleaned_data)
+        anew = {"anew": True} if asked.pop("anew") else {}
+        return tasks.queue_training(asked | anew)
 
     @admin.action(description="Start again what failed", permissions=["add"])
     def start_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
