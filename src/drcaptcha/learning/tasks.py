@@ -85,16 +85,6 @@ def _queue(run: Run) -> Run:
     return run
 
 
-def follow_deletion(sender: object, **_: object) -> None:  # noqa: ARG001
-    """Where the ensemble that served was deleted, have the one that serves now give its opinion, once."""
-    latest, holder = Promotion.objects.order_by("pk").last(), registry.promotions().first()
-    if not latest or latest.evaluation_id is not None or not holder:
-        return
-    asked = Run.objects.filter(kind="opinions", options__evaluation=holder.evaluation_id, created__gte=latest.created)
-    if not asked.exists():
-        queue_opinions(holder)
-
-
 def give_up_orphans(now: datetime, kind: type[Model] = Run) -> int:
     """Mark the runs that nobody works on any more as failed, and return their number: their worker is gone.
 

@@ -16,9 +16,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from drcaptcha.administration.base import LogInline, Page, TabularInline, link, once, progress
+from drcaptcha.administration.base import Deletable, LogInline, TabularInline, link, once, progress
 from drcaptcha.errors import BadRequest, DrCaptchaError
-from drcaptcha.learning import previewing, registry, tasks
+from drcaptcha.learning import deleting, previewing, registry, tasks
 from drcaptcha.learning.admin import cells
 from drcaptcha.learning.admin.cells import share
 from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network
@@ -117,7 +117,7 @@ class EvaluationInline(LogInline[Evaluation, Ensemble]):
 
 
 @admin.register(Ensemble)
-class EnsembleAdmin(Page[Ensemble]):
+class EnsembleAdmin(Deletable[Ensemble]):
     """Networks that decide together. To save one is to normalise its weights and to judge it anew."""
 
     list_display = ("name", "accuracy_share", "serving", "members", "created")
@@ -180,6 +180,23 @@ class EnsembleAdmin(Page[Ensemble]):
             ensemble = Ensemble.objects.get(pk=form.instance.pk)
             ensemble.normalize()
             self._evaluate(request, ensemble)
+
+    def check_deletion(self, row: Ensemble) -> None:
+        """Refuse where it serves."""
+        deleting.check(row)
+
+    def going(self, row: Ensemble) -> list[str]:
+        """Return what goes with an ensemble."""
+        judged, opinions = row.evaluations.count(), row.priors.count()
+        parts = (
+            (judged, f"what it was judged to be worth ({judged:,} evaluations), with its pictures"),
+            (opinions, f"its opinion of {opinions:,} glyphs; labels that rest on it are weighed anew"),
+        )
+        return [text for count, text in parts if count]
+
+    def staying(self, row: Ensemble) -> str:  # noqa: ARG002
+        """Return what stays."""
+        return "Its networks stay, and so does its line in the history of what served."
 
     @admin.action(description="Evaluate again", permissions=["change"])
     def evaluate(self, request: HttpRequest, queryset: QuerySet[Ensemble]) -> None:
