@@ -6,8 +6,8 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from django.db import transaction
 from django.apps import apps
+from django.db import transaction
 from pytest_django import Settings
 
 from drcaptcha.errors import NotPossible
