@@ -14,7 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network, Promotion, Run
+from drcaptcha.challenges.models import Simulation
+from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network, Promotion, Run, Work
 from drcaptcha.learning.tasks import SILENCE
 from handwriting.alphabet import BALANCED
 from handwriting.networks import NAMES
@@ -380,10 +381,13 @@ def test_a_run_can_not_be_changed_or_removed(owner: Client, db: None) -> None:
     assert owner.post(reverse("admin:learning_run_delete", args=[run.pk]), {"post": "yes"}).status_code == 403
 
 
-def test_a_run_whose_worker_is_gone_is_noticed_by_who_looks(reader: Client, db: None) -> None:
-    for address in ("learning_run_changelist", "learning_run_change", "learning_run_progress"):
-        run = Run.objects.create(kind="training", state=Run.State.RUNNING)
-        Run.objects.filter(pk=run.pk).update(updated=timezone.now() - SILENCE - timedelta(seconds=1))
-        reader.get(reverse(f"admin:{address}", args=[] if address.endswith("list") else [run.pk]))
-        run.refresh_from_db()
-        assert run.state == Run.State.FAILED
+@pytest.mark.parametrize("kind", [Run, Simulation])
+def test_work_whose_worker_is_gone_is_noticed_by_who_looks(reader: Client, kind: type[Work]) -> None:
+    asked = {"kind": "training"} if kind is Run else {"probes": 9, "accept": 0.9, "agreement": 2}
+    for address in ("changelist", "change", "progress"):
+        row = kind._default_manager.create(state=Work.State.RUNNING, **asked)
+        kind._default_manager.filter(pk=row.pk).update(updated=timezone.now() - SILENCE - timedelta(seconds=1))
+        name = f"admin:{kind._meta.app_label}_{kind._meta.model_name}_{address}"
+        reader.get(reverse(name, args=[] if address == "changelist" else [row.pk]))
+        row.refresh_from_db()
+        assert row.state == Work.State.FAILED

@@ -5,8 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import (
@@ -17,8 +16,9 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from drcaptcha.administration.base import Work, link
+from drcaptcha.administration.base import link
 from drcaptcha.learning import retraining, tasks
+from drcaptcha.learning.admin.work import WatchedWork
 from drcaptcha.learning.models import Run
 from handwriting.networks import NAMES
 
@@ -72,7 +72,7 @@ class TrainingForm(forms.ModelForm[Run]):
 
 
 @admin.register(Run)
-class RunAdmin(Work[Run]):
+class RunAdmin(WatchedWork[Run]):
     """Work in the background. To add a run is to start a training."""
 
     actions = ("start_again",)
@@ -93,7 +93,6 @@ class RunAdmin(Work[Run]):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Tell above the list when networks are trained without being asked."""
-        tasks.give_up_orphans(timezone.now())
         policy = retraining.Policy.current()
         shown = {"policy": policy, "new_labels": retraining.new_labels() if policy.labels else None}
         return super().changelist_view(request, shown | (extra_context or {}))
@@ -104,16 +103,6 @@ class RunAdmin(Work[Run]):
         """Ask what to train."""
         plain = {"title": "Train networks", "show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, plain | (extra_context or {}))
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show one run as it is now."""
-        tasks.give_up_orphans(timezone.now())
-        return super().changeform_view(request, *args, **kwargs)
-
-    def progress_view(self, request: HttpRequest, pk: int) -> JsonResponse:
-        """Tell how far a run has come, or that its worker is gone."""
-        tasks.give_up_orphans(timezone.now())
-        return super().progress_view(request, pk)
 
     def get_form(self, request: HttpRequest, obj: Run | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
         """Ask what to train where a run is added."""
