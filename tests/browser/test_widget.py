@@ -181,7 +181,7 @@ def test_a_closed_site_says_so(
 
     keys = Keys(**json.loads(manage("createsite", "Closing", "--host", "localhost", "--json")))
     manage("closesite", keys.sitekey)
-    page = open_context(expected=("423",)).new_page()
+    page = open_context(expected=("423", "Content Security Policy")).new_page()
     elsewhere.show(page, f'<dr-captcha sitekey="{keys.sitekey}" language="de"></dr-captcha>' + script(server))
     page.evaluate("addEventListener('error', ({ detail }) => (window.told = detail), true)")
     page.locator("dr-captcha").get_by_role("button").click()
