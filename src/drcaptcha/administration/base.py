@@ -123,6 +123,7 @@ class Page(ModelAdmin[Row]):
     show_facets = admin.ShowFacets.NEVER
     list_disable_select_all = True
     list_per_page = 50
+    empty_value_display = "–"
     compressed_fields = False
     ordering = ("-pk",)
 

@@ -188,7 +188,7 @@ class SiteAdmin(Deletable[Site]):
         more = len(site.hosts) - 2
         return ", ".join(site.hosts[:2]) + (f" and {more} more" if more > 0 else "") or "–"
 
-    @admin.display(description="challenges today")
+    @admin.display(description="today")
     def today(self, site: Site) -> str:
         """Return how many challenges were issued today, and how many may be."""
         issued: int = getattr(site, "issued", None) or 0

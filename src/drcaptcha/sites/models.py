@@ -21,7 +21,7 @@ class Site(models.Model):
     """A place whose visitors are challenged. Votes of one visitor on two sites come from two sources."""
 
     name = models.CharField(max_length=200, unique=True)
-    sitekey = models.CharField(max_length=64, unique=True, default=new_sitekey, editable=False)
+    sitekey = models.CharField("site key", max_length=64, unique=True, default=new_sitekey, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,

@@ -197,7 +197,7 @@ def test_an_ensemble_is_deleted_with_its_files_and_its_networks_stay(
     make_evaluation(ensemble)
     assert len(files()) == len(before) + 1
     page = owner.get(deletion(ensemble)).content.decode()
-    for phrase in ("Delete First light?", "(1 evaluations)", "Its networks stay"):
+    for phrase in ("Delete First light?", "its evaluations (1)", "Its networks stay"):
         assert phrase in page
     assert owner.post(deletion(ensemble), {"post": "yes"}).status_code == 302
     assert not Ensemble.objects.exists()

@@ -40,6 +40,15 @@ class MembershipFormSet(forms.BaseInlineFormSet[Membership, Ensemble, forms.Mode
                 yield row["network"], row["weight"]
 
 
+class MembershipForm(forms.ModelForm[Membership]):
+    """A member. Its weight is shown in four digits; one that is left alone stays as exact as it is."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "weight" in self.initial:
+            self.initial["weight"] = round(self.initial["weight"], 4)
+
+
 class NetworkChoice(forms.ModelChoiceField[Network]):
     """A choice of network that says how good each is."""
 
@@ -52,6 +61,7 @@ class MembershipInline(TabularInline[Membership, Ensemble]):
     """The members of an ensemble, to be edited with it."""
 
     model = Membership
+    form = MembershipForm
     formset = MembershipFormSet
     fields = ("network", "weight")
     extra = 0
@@ -125,8 +135,9 @@ class EnsembleAdmin(Deletable[Ensemble]):
     fieldsets = (
         (None, {"fields": (("name", "serving"), "work")}),
         ("How they decide", {"fields": (("pooling", "correction"), "preview")}),
-        ("Judged", {"fields": ("judgement", "comparison", "classes_judged", "pictures")}),
+        ("Judged", {"classes": ("judged",), "fields": ("judgement", "comparison", "classes_judged", "pictures")}),
     )
+    add_fieldsets = ((None, {"fields": ("name",)}), fieldsets[1])
     readonly_fields = ("serving", "work", "preview", "judgement", "comparison", "classes_judged", "pictures")
     inlines = (MembershipInline, EvaluationInline)
     actions = ("evaluate", "optimise", "score", "compare")
@@ -136,6 +147,14 @@ class EnsembleAdmin(Deletable[Ensemble]):
             Script("administration/progress.js", type="module"),
             Script("administration/weights.js", type="module"),
         )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Ensemble | None = None) -> Any:
+        """Leave out what a new one does not have yet."""
+        return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
+
+    def get_inlines(self, request: HttpRequest, obj: Ensemble | None) -> Any:  # noqa: ARG002
+        """Leave out the evaluations of a new one, which has none."""
+        return self.inlines if obj else self.inlines[:1]
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address that tells what weights would be worth."""
@@ -189,8 +208,8 @@ class EnsembleAdmin(Deletable[Ensemble]):
         """Return what goes with an ensemble."""
         judged, opinions = row.evaluations.count(), row.priors.count()
         parts = (
-            (judged, f"what it was judged to be worth ({judged:,} evaluations), with its pictures"),
-            (opinions, f"its opinion of {opinions:,} glyphs; labels that rest on it are weighed anew"),
+            (judged, f"its evaluations ({judged:,}), with their pictures"),
+            (opinions, f"its opinions of glyphs ({opinions:,}); labels that rest on them are weighed anew"),
         )
         return [text for count, text in parts if count]
 

@@ -132,5 +132,6 @@ class RunAdmin(WatchedWork[Run]):
         rows = (
             (key.replace("_", " "), ", ".join(value) if isinstance(value, list) else value)
             for key, value in run.options.items()
+            if value is not None and value != ""
         )
         return format_html('<dl class="options">{}</dl>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows))
