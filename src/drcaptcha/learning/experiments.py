@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 from django.conf import settings
@@ -32,6 +33,7 @@ try:
     from handwriting.networks.architectures import parameter_count
     from handwriting.networks.checkpoints import mark_of
     from handwriting.networks.export import CALIBRATION, export, quantise
+    from handwriting.networks.precision import Precision, best_device, precision_for
 except ModuleNotFoundError as missing:
     raise NotPossible(
         f"Training needs the package {missing.name}, which is not installed. "
@@ -75,7 +77,7 @@ class Plan:
         except ValueError as fault:
             raise NotPossible(f"{str(fault).capitalize()}.") from fault
 
-    def options(self, position: int) -> training.Options:
+    def options(self, position: int, precision: Precision = "auto") -> training.Options:
         """Return how the network at ``position`` trains. Two of the same architecture differ by their seed."""
         return training.Options(
             epochs=self.epochs,
@@ -84,6 +86,7 @@ class Plan:
             minutes=self.minutes and self.minutes / len(self.networks),
             steps=self.steps,
             balance=self.balance,
+            precision=precision,
         )
 
 
@@ -227,7 +230,10 @@ def _train_all(
 def _train_one(plan: Plan, position: int, material: _Material, trail: Trail, progress: Progress) -> Network:
     """Return a trained network, not yet saved."""
     name, count = plan.networks[position], len(plan.networks)
-    learning, options = material.learning, plan.options(position)
+    device = best_device()
+    # Timed again, a machine that is busier or less might choose otherwise, and the rest would come out differently.
+    precision = trail.once(f"precision on {device.type}", lambda: precision_for("auto", device))
+    learning, options = material.learning, plan.options(position, cast("Precision", precision))
     targets, weights = material.frozen.soft
     trained = training.train(
         name,

@@ -5,7 +5,7 @@ The folder is named by the mark of the plan, so another plan starts anew. It hol
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,8 +25,8 @@ KEPT = timedelta(days=14)
 class Trail:
     """The folder of a plan, with its labels and the checkpoint of the network that was begun.
 
-    Its ``networks.json`` holds the folders of those finished, by position, and the number of the ensemble that they
-    became.
+    Its ``networks.json`` holds the folders of those finished, by position, the number of the ensemble that they became,
+    and what else was chosen when the plan began.
     """
 
     folder: Path
@@ -69,6 +69,12 @@ class Trail:
     def began(self) -> datetime:
         """When these labels were written."""
         return datetime.fromtimestamp(self.labels.stat().st_mtime, UTC)
+
+    def once(self, name: str, choose: Callable[[], str]) -> str:
+        """Return what was chosen under this name when the plan began; where nothing was, choose now."""
+        if name not in self._noted():
+            self._note(name, choose())
+        return str(self._noted()[name])
 
     def checkpoint(self, position: int) -> Path:
         """Return the file in which the training of one network keeps how far it is."""

@@ -12,7 +12,7 @@ from PIL import Image
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split
 from drcaptcha.labelling.models import Role, Source, Vote
-from drcaptcha.learning import examples, judging, resuming, snapshots
+from drcaptcha.learning import examples, experiments, judging, resuming, snapshots
 from drcaptcha.learning.experiments import Plan, Step, train
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
 from drcaptcha.learning.resuming import Trail
@@ -133,7 +133,7 @@ def test_a_plan_that_was_broken_off_goes_on_from_the_last_whole_epoch(now: datet
     plan = Plan(("slim",), epochs=3, batch_size=32)
     with pytest.raises(KeyboardInterrupt):
         train(plan, now=now, progress=stop_at(0.5))
-    assert sorted(path.name for path in left_behind()) == ["0.npz", "labels.npz"]
+    assert sorted(path.name for path in left_behind()) == ["0.npz", "labels.npz", "networks.json"]
     steps: list[Step] = []
     network = train(plan, now=now, progress=steps.append).networks.get()
     assert next(step.batch.epoch for step in steps if step.batch) == 2
@@ -236,6 +236,21 @@ def test_one_that_was_broken_off_goes_on_with_its_labels_bit_for_bit(
     after = train(PLAN, now=now).networks.get()
     assert (after.known_labels, left_behind()) == (200, []), "with the end of the training its labels are let go"
     assert after.snapshot_hash == examples.labelled(BALANCED, Split.TRAIN).fingerprint(BALANCED)
+
+
+@pytest.mark.usefixtures("material")
+def test_it_goes_on_in_the_numbers_that_it_began_in(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busier than before may find that others are quicker."""
+    plan = replace(PLAN, networks=("slim", "slim"))
+    monkeypatch.setattr(experiments, "precision_for", lambda *_: "float32")
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, now=now, progress=stop_at(0.25))
+    monkeypatch.setattr(experiments, "precision_for", lambda *_: "bfloat16")
+    steps: list[Step] = []
+    ensemble = train(plan, now=now, progress=steps.append)
+    assert next(step.batch.epoch for step in steps if step.batch) == 2
+    assert [network.history["precision"] for network in ensemble.networks.all()] == ["float32", "float32"]
+    assert train(plan, now=now).networks.first().history["precision"] == "bfloat16"
 
 
 @pytest.mark.usefixtures("material")
