@@ -113,11 +113,12 @@ class SiteAdmin(Deletable[Site]):
             return render(request, "administration/close.html", {**self.admin_site.each_context(request), **shown})
         if request.POST.get("to") == "open":
             reopen(site)
+            said = "is open again."
         else:
             close(site, now=timezone.now())
-        said = "Opened again." if request.POST.get("to") == "open" else "Closed."
-        self.log_change(request, site, said)
-        self.message_user(request, f"{site}: {said}")
+            said = "is closed."
+        self.log_change(request, site, f"It {said}")
+        self.message_user(request, f"{site} {said}")
         return HttpResponseRedirect(reverse("admin:sites_site_change", args=[site.pk]))
 
     def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
