@@ -40,6 +40,7 @@ def verify(
 
     Raises:
         ChallengeError: the token was not issued here.
+        SiteClosed: the site was closed meanwhile.
         HostNotAllowed: the page that answers is on a host that the site has not listed.
         ChallengeExpired: it is too old.
         TooManyRequests: too many answers have come from there lately.
@@ -54,7 +55,7 @@ def verify(
     captcha = Captcha.objects.filter(pk=sealed.row).defer("picture").first()
     if site is None:
         raise ChallengeError
-    site.check_host(host)
+    site.admit(host)
     limiting.check_answer(site, address, now)
     working.check(token, sealed.context.bits, work)
     if captcha is None:
