@@ -1,12 +1,16 @@
 """How many visitors a core serves, beside django-simple-captcha under the same server and database.
 
-    .venv/bin/python benchmarks/serving.py --folder results [--seconds 10] [--glyphs 21000 100000 1000000]
+    .venv/bin/python benchmarks/serving.py --folder results [--seconds 10] [--glyphs 1000 100000 1000000]
+    .venv/bin/python benchmarks/serving.py --folder results --server granian gunicorn-sync waitress
+    .venv/bin/python benchmarks/serving.py --folder results --soak 10
 
 A cycle is what one visitor takes: a challenge is issued, its picture fetched, and the right answer judged; ours takes
-the votes with it. Both run under granian with two processes on SQLite, and wrk (from the system's packages) is the
-visitors, 32 at once, each cycle from an address of its own. All glyphs are said to be an A, so that wrk knows it.
-Told are cycles per core-second (processor time of the server's processes, so the client's does not count) and the
-time that requests take. The peer is installed into the folder.
+the votes with it. Both run with two processes on SQLite, and wrk (from the system's packages) is the visitors, 32 at
+once, each cycle from an address of its own. All glyphs are said to be an A, so that wrk knows it. Told are cycles per
+core-second (processor time of the server's processes, so the client's does not count) and the time that requests take;
+for each number of glyphs also at 80 % of the most, and how many responses a core redeems. ``--soak`` goes on at half
+the most, and tells each minute what went wrong and how much memory the server has. The peer, and servers that are
+compared, are installed into the folder.
 """
 
 import argparse
@@ -26,6 +30,8 @@ from pathlib import Path
 from importing import MANAGE
 
 PEER = "django-simple-captcha==0.6.3"
+OURS = "drcaptcha.wsgi:application"
+CONNECTIONS = 32
 
 OURS_LUA = """
 local pending, head = {}, {["Content-Type"] = "application/json"}
@@ -46,6 +52,23 @@ function response(status, headers, body)
     table.insert(pending, wrk.format("POST", "/api/v1/answers", from, said))
   elseif body:match('"passed": ?true') then cycles = cycles + 1
   else faults = faults + 1; if faults < 3 then io.stderr:write(status .. " " .. body .. "\\n") end end
+end
+"""
+
+REDEEM_LUA = """
+local threads, number = 0, 0
+function setup(thread) thread:set("number", threads); threads = threads + 1; table.insert(all, thread) end
+local head = {["Content-Type"] = "application/x-www-form-urlencoded"}
+local next_line
+cycles, faults = 0, 0
+function init(args)
+  local lines, at = {}, 0
+  for line in io.lines(args[2]) do at = at + 1; if at % 2 == number then table.insert(lines, line) end end
+  next_line = function() return table.remove(lines) or "secret=none&response=none" end
+end
+function request() return wrk.format("POST", "/recaptcha/api/siteverify", head, next_line()) end
+function response(status, headers, body)
+  if body:match('"success": ?true') then cycles = cycles + 1 elseif status ~= 200 then faults = faults + 1 end
 end
 """
 
@@ -74,12 +97,12 @@ end
 """
 
 SUMMARY_LUA = """
-local threads = {}
-function setup(thread) table.insert(threads, thread) end
+all = {}
+setup = setup or function(thread) table.insert(all, thread) end
 function done(summary, latency, requests)
   local wrong = summary.errors
   local cycles, faults = 0, wrong.connect + wrong.read + wrong.write + wrong.timeout
-  for _, thread in ipairs(threads) do cycles = cycles + thread:get("cycles"); faults = faults + thread:get("faults") end
+  for _, thread in ipairs(all) do cycles = cycles + thread:get("cycles"); faults = faults + thread:get("faults") end
   local said = '{"cycles": %d, "faults": %d, "requests": %d, "seconds": %f, "p50": %f, "p99": %f}\\n'
   io.write(string.format(said, cycles, faults, summary.requests, summary.duration / 1e6,
     latency:percentile(50) / 1000, latency:percentile(99) / 1000))
@@ -142,29 +165,26 @@ class Load:
         return self.cycles / self.core_seconds
 
 
-class Server:
-    """A granian and its processes."""
+SERVERS = {
+    "granian": "granian --interface wsgi --workers 2 --blocking-threads 4 --no-ws --log-level error --port {port}",
+    "granian-1": "granian --interface wsgi --workers 2 --blocking-threads 1 --no-ws --log-level error --port {port}",
+    "gunicorn-sync": "gunicorn --workers 2 --log-level error --bind 127.0.0.1:{port}",
+    "gunicorn-gthread": "gunicorn --workers 2 -k gthread --threads 4 --log-level error --bind 127.0.0.1:{port}",
+    "waitress": "waitress --threads 8 --listen 127.0.0.1:{port}",
+}
+"""How each is called, with two processes where it can have several. The first is what ``script/server`` takes."""
 
-    def __init__(self, granian: Path, application: str, environment: dict[str, str], folder: Path) -> None:
+
+class Server:
+    """An application server and its processes."""
+
+    def __init__(self, python: Path, name: str, application: str, environment: dict[str, str], folder: Path) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        options = [
-            "--interface",
-            "wsgi",
-            "--workers",
-            "2",
-            "--blocking-threads",
-            "4",
-            "--no-ws",
-            "--log-level",
-            "error",
-        ]
+        command = SERVERS[name].format(port=self.port).split()
         self.process = subprocess.Popen(
-            [granian, *options, "--port", str(self.port), application],
-            env=environment,
-            cwd=folder,
-            start_new_session=True,
+            [python, "-m", *command, application], env=environment, cwd=folder, start_new_session=True
         )
         for _ in range(300):
             try:
@@ -201,15 +221,23 @@ class Server:
         pages = sum(int(Path(f"/proc/{process}/statm").read_text().split()[1]) for process in self.processes())
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    def load(self, script: Path, seconds: float, *, connections: int = 32, pause: int = 0) -> Load:
+    def load(self, script: Path, seconds: float, *, pause: int = 0, lines: Path | None = None) -> Load:
         """Let visitors come for so long; ``pause`` milliseconds before each request of a connection."""
         before = self.core_seconds()
-        command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "30s", "-s", script]
+        command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--timeout", "30s", "-s", script]
         said = subprocess.run(
-            [*command, f"http://127.0.0.1:{self.port}", "--", str(pause)], check=True, capture_output=True, text=True
+            [*command, f"http://127.0.0.1:{self.port}", "--", str(pause), lines or ""],
+            check=True,
+            capture_output=True,
+            text=True,
         )
         print(said.stderr, end="", file=sys.stderr)
         return Load(**json.loads(said.stdout.splitlines()[-1]), core_seconds=self.core_seconds() - before)
+
+    def load_at(self, share: float, peak: Load, script: Path, seconds: float) -> Load:
+        """Let as many visitors come as are this share of the ``peak``, or nearly so."""
+        each = 1000 * CONNECTIONS * peak.seconds / peak.requests
+        return self.load(script, seconds, pause=round(each / share - each / 2))
 
     def stop(self) -> None:
         """End it."""
@@ -218,9 +246,11 @@ class Server:
 
 
 @contextmanager
-def serving(granian: Path, application: str, environment: dict[str, str], folder: Path) -> Iterator[Server]:
+def serving(
+    python: Path, application: str, environment: dict[str, str], folder: Path, name: str = "granian"
+) -> Iterator[Server]:
     """Run a server for the time of the block."""
-    server = Server(granian, application, environment, folder)
+    server = Server(python, name, application, environment, folder)
     try:
         yield server
     finally:
@@ -228,7 +258,7 @@ def serving(granian: Path, application: str, environment: dict[str, str], folder
 
 
 def peer(folder: Path) -> tuple[Path, dict[str, str]]:
-    """Install the peer into the folder, unless it is there; return its granian and environment."""
+    """Install the peer into the folder, unless it is there; return its Python and environment."""
     python = folder / "peer/bin/python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder / "peer"], check=True)
@@ -240,7 +270,7 @@ def peer(folder: Path) -> tuple[Path, dict[str, str]]:
         "import peer_project; from django.core.management import call_command; call_command('migrate', verbosity=0)"
     )
     subprocess.run([python, "-c", migrate], check=True, env=environment)
-    return folder / "peer/bin/granian", environment
+    return python, environment
 
 
 def ours(folder: Path, glyphs: int) -> dict[str, str]:
@@ -256,15 +286,12 @@ def ours(folder: Path, glyphs: int) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "drcaptcha.settings",
     }
     if not state.exists():
-        here = str(Path(__file__).parent)
-        setup = f"import sys, django; sys.path.insert(0, {here!r}); django.setup(); import serving; "
-        program = f"{setup}serving.populate({glyphs})"
-        subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+        run(f"serving.populate({glyphs})", environment)
     return environment
 
 
 def populate(glyphs: int) -> None:
-    """Fill this installation with glyphs, two in three without a label, that are all an A."""
+    """Fill this installation with glyphs that are all an A, many without a label, as far as controls remain."""
     from captchas import grow
     from django.core.management import call_command
 
@@ -274,7 +301,9 @@ def populate(glyphs: int) -> None:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
     call_command("importemnist", starter.FOLDER, split="starter", verbosity=0)
-    call_command("removelabels", 12_000, verbosity=0)
+    surplus = Glyph.objects.order_by("?").values_list("pk", flat=True)[glyphs:]
+    Glyph.objects.filter(pk__in=list(surplus)).delete()
+    call_command("removelabels", min(12_000, Glyph.objects.controls().count() - 500), verbosity=0)
     grow(glyphs)
     Glyph.objects.exclude(label="").update(label="A", given="A")
     Glyph.objects.update(truth="A")
@@ -285,43 +314,133 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the peer and the installations are kept")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--pool", type=int, default=10_000, help="captchas in the pool")
-    parser.add_argument("--glyphs", type=int, nargs="*", default=[21_000, 100_000, 1_000_000])
+    parser.add_argument("--glyphs", type=int, nargs="*", default=[1_000, 100_000, 1_000_000])
+    parser.add_argument("--server", nargs="*", choices=SERVERS, help="compare these, from the pool")
+    parser.add_argument("--soak", type=int, metavar="MINUTES", help="go on at half the most")
     options = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("Install wrk: apt-get install wrk")
     folder = options.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    scripts = {name: folder / f"{name}.lua" for name in ("ours", "peer")}
-    scripts["ours"].write_text(OURS_LUA + SUMMARY_LUA)
-    scripts["peer"].write_text(PEER_LUA + SUMMARY_LUA)
+    for name, script in (("ours", OURS_LUA), ("redeem", REDEEM_LUA), ("peer", PEER_LUA)):
+        (folder / f"{name}.lua").write_text(SUMMARY_LUA.partition("function done")[0] + script + SUMMARY_LUA)
+    bench = Bench(folder, options.seconds, options.pool)
+    if options.soak:
+        bench.soak(options.glyphs[-1], options.soak)
+        return
     print("| | cycles per core-second | beside the peer | cycles a second | p50, p99 of a request in ms | faults |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    bench.peer()
+    for server in options.server or ():
+        bench.compare(server, options.glyphs[0])
+    if not options.server:
+        for glyphs in options.glyphs:
+            bench.measure(glyphs)
 
-    def tell(name: str, load: Load, beside: float) -> None:
-        each = f"{load.rate:.0f} | {load.rate / beside:.2f} | {load.cycles / load.seconds:.0f}"
+
+@dataclass
+class Bench:
+    """The runs of one call, with the peer's rate once it is known."""
+
+    folder: Path
+    seconds: float
+    pool: int
+    base: float = float("nan")
+
+    def peer(self) -> None:
+        """Measure the peer."""
+        python, environment = peer(self.folder)
+        with serving(python, "peer_project:application", environment, self.folder) as server:
+            server.load(self.folder / "peer.lua", 2)
+            load = server.load(self.folder / "peer.lua", self.seconds)
+        self.base = load.rate
+        self.tell("django-simple-captcha", load)
+
+    def measure(self, glyphs: int) -> None:
+        """Measure ours with so many glyphs: from the pool, at 80 % of that, redeeming, and composed on the spot."""
+        environment, script = ours(self.folder, glyphs), self.folder / "ours.lua"
+        fill(self.pool, environment)
+        with serving(Path(sys.executable), OURS, environment, Path(MANAGE).parent) as server:
+            server.load(script, 1)
+            peak = server.load(script, self.seconds)
+            self.tell(f"ours, from the pool, {glyphs:,} glyphs", peak)
+            few = server.load_at(0.8, peak, script, self.seconds)
+            self.tell(f"the same at {few.requests / few.seconds * peak.seconds / peak.requests:.0%} of that", few)
+            lines = self.folder / "responses"
+            run(f"serving.earn({int(1500 * self.seconds)}, {str(lines)!r})", environment)
+            self.tell("responses redeemed", server.load(self.folder / "redeem.lua", self.seconds, lines=lines))
+        fill(0, environment)
+        with serving(Path(sys.executable), OURS, environment, Path(MANAGE).parent) as server:
+            server.load(script, 1)
+            self.tell(f"ours, composed on the spot, {glyphs:,} glyphs", server.load(script, self.seconds))
+
+    def compare(self, name: str, glyphs: int) -> None:
+        """Measure ours from the pool under a server."""
+        others = self.folder / "servers"
+        if not others.exists():
+            subprocess.run(
+                [sys.executable, "-m", "pip", "install", "-q", "--target", others, "gunicorn", "waitress"], check=True
+            )
+        environment = ours(self.folder, glyphs) | {"PYTHONPATH": str(others)}
+        fill(self.pool, environment)
+        with serving(Path(sys.executable), OURS, environment, Path(MANAGE).parent, name) as server:
+            server.load(self.folder / "ours.lua", 1)
+            self.tell(f"ours, {name}", server.load(self.folder / "ours.lua", self.seconds))
+
+    def soak(self, glyphs: int, minutes: int) -> None:
+        """Let half as many visitors come as can, for so long; tell each minute."""
+        environment, script = ours(self.folder, glyphs), self.folder / "ours.lua"
+        fill(self.pool, environment)
+        print("| minute | cycles a second | p50, p99 of a request in ms | faults | MiB |")
+        print("| ---: | ---: | ---: | ---: | ---: |")
+        with serving(Path(sys.executable), OURS, environment, Path(MANAGE).parent) as server:
+            server.load(script, 1)
+            peak = server.load(script, self.seconds)
+            for minute in range(minutes):
+                load = server.load_at(0.5, peak, script, 60)
+                times = f"{load.p50:.0f}, {load.p99:.0f}"
+                print(
+                    f"| {minute + 1} | {load.cycles / 60:.0f} | {times} | {load.faults} | {server.memory():.0f} |",
+                    flush=True,
+                )
+
+    def tell(self, name: str, load: Load) -> None:
+        """Print a row."""
+        each = f"{load.rate:.0f} | {load.rate / self.base:.2f} | {load.cycles / load.seconds:.0f}"
         print(f"| {name} | {each} | {load.p50:.0f}, {load.p99:.0f} | {load.faults} |", flush=True)
 
-    granian, environment = peer(folder)
-    with serving(granian, "peer_project:application", environment, folder) as server:
-        server.load(scripts["peer"], 2)
-        base = server.load(scripts["peer"], options.seconds)
-    tell("django-simple-captcha", base, base.rate)
-    granian = Path(sys.executable).parent / "granian"
-    for glyphs in options.glyphs:
-        environment = ours(folder, glyphs)
-        for kind, pool in (("from the pool", options.pool), ("composed on the spot", 0)):
-            fill(pool, environment)
-            with serving(granian, "drcaptcha.wsgi:application", environment, Path(MANAGE).parent) as server:
-                server.load(scripts["ours"], 1)
-                peak = server.load(scripts["ours"], options.seconds)
-                tell(f"ours, {kind}, {glyphs:,} glyphs", peak, base.rate)
+
+def run(program: str, environment: dict[str, str]) -> None:
+    """Run a line of a program in an installation, which knows this file as ``serving``."""
+    here = str(Path(__file__).parent)
+    setup = f"import sys, django; sys.path.insert(0, {here!r}); django.setup(); import serving; "
+    subprocess.run([sys.executable, "-c", setup + program], env=environment, check=True)
+
+
+def earn(count: int, path: str) -> None:
+    """Make so many responses that a new site can redeem, and write each as a body of the call."""
+    from django.utils import timezone
+
+    from drcaptcha.challenges.models import Attempt, Captcha
+    from drcaptcha.challenges.tokens import Purpose, seal
+    from drcaptcha.labelling.sources import source_of
+    from drcaptcha.sites.registering import register
+
+    now = timezone.now()
+    site, secret = register(f"Earned {now}", ["localhost"], now=now)
+    source = source_of("192.0.2.1", site, now)
+    plain = {"picture": b"", "media_type": "image/jpeg", "width": 1, "height": 1, "content": [], "length": 0}
+    captchas = Captcha.objects.bulk_create(Captcha(**plain, created=now) for _ in range(count))
+    attempts = Attempt.objects.bulk_create(
+        Attempt(captcha=captcha, site=site, source_id=source, passed=True, created=now) for captcha in captchas
+    )
+    bodies = (f"secret={secret}&response={seal(Purpose.RESPONSE, one.pk, site.pk, timezone.now())}" for one in attempts)
+    Path(path).write_text("\n".join(bodies))
 
 
 def fill(pool: int, environment: dict[str, str]) -> None:
     """Let the pool hold so many captchas."""
-    use = "from drcaptcha.challenges.models import Captcha"
-    empty = f"import django; django.setup(); {use}; Captcha.objects.update(available=None)"
-    subprocess.run([sys.executable, "-c", empty], env=environment, check=True)
+    run("from drcaptcha.challenges.models import Captcha; Captcha.objects.update(available=None)", environment)
     if pool:
         subprocess.run([sys.executable, MANAGE, "generatecaptchas", str(pool), "-v0"], env=environment, check=True)
 

@@ -53,8 +53,9 @@ def main() -> None:
 
         def record(number: int) -> None:
             typed = {key: "K" for key, _ in asking.choose(2, rng)}
-            source = source_of(f"192.0.2.{number % 250}", site, timezone.now())
-            voting.record([voting.Ballot(source, captcha.pop(), typed)], now=timezone.now())
+            now = timezone.now()
+            source = source_of(f"192.0.2.{number % 250}", site, now)
+            voting.record([voting.Ballot(source, captcha.pop(), now, typed)], now=now)
 
         print("| glyphs | weighing one glyph | recording an answer | choosing three glyphs |")
         print("| ---: | ---: | ---: | ---: |")

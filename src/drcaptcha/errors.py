@@ -9,6 +9,8 @@ class DrCaptchaError(Exception):
     code = "error"
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     message = "Something went wrong."
+    retry_after = 0
+    """After how many seconds it may go better; 0 where that is not known."""
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or type(self).message
@@ -60,6 +62,10 @@ class QuotaReached(DrCaptchaError):
     code = "quota-reached"
     status = HTTPStatus.TOO_MANY_REQUESTS
     message = "This site has had its challenges for today. Try again tomorrow."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
 
 
 class TooManyRequests(DrCaptchaError):

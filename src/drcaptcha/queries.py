@@ -1,16 +1,20 @@
 """Queries that are asked for each visitor: building one and converting its rows takes Django longer than all else."""
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections
+from django.db.models import Expression
 
 MOST = 64
 """For more keys than these a query is built each time, so that not too many are kept."""
 
+Rows = list[tuple[Any, ...]]
 
-def raw(rows: Any) -> list[tuple[Any, ...]]:
+
+def raw(rows: Any) -> Rows:
     """Read the rows of a query set as the database gives them."""
     try:
         sql, parameters = rows.query.get_compiler(rows.db).as_sql()
@@ -19,6 +23,45 @@ def raw(rows: Any) -> list[tuple[Any, ...]]:
     with connections[rows.db].cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())
+
+
+def moment(time: datetime) -> Any:
+    """Return a time as the database takes it."""
+    return connection.ops.adapt_datetimefield_value(time)
+
+
+class Blank(Expression):
+    """Stands in a query for a value that is told when it is asked."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place = place
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:  # noqa: ARG002 -- Django's names.
+        """Leave a place for the value."""
+        return "%s", (self,)
+
+
+class Question:
+    """A query that is built once, and asked with other values each time.
+
+    ``build`` returns the query set, with the values that are wanted, for as many blanks as it takes. Values are told as
+    the database takes them.
+    """
+
+    def __init__(self, build: Callable[..., Any]) -> None:
+        self._build = build
+        self._built: tuple[str, tuple[Any, ...]] | None = None
+
+    def __call__(self, *values: Any) -> Rows:
+        """Return the rows for these values as the database gives them."""
+        if self._built is None:
+            rows = self._build(*map(Blank, range(len(values))))
+            self._built = rows.query.get_compiler(rows.db).as_sql()
+        sql, parameters = self._built
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [values[one.place] if isinstance(one, Blank) else one for one in parameters])
+            return list(cursor.fetchall())
 
 
 class Prepared:
@@ -32,7 +75,7 @@ class Prepared:
         self._build = build
         self._built: dict[int, tuple[str, list[Any], int]] = {}
 
-    def __call__(self, keys: Collection[int]) -> list[tuple[Any, ...]]:
+    def __call__(self, keys: Collection[int]) -> Rows:
         """Return the rows for these keys as the database gives them."""
         different = list(dict.fromkeys(keys))
         if not different:

@@ -80,13 +80,14 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "drcaptcha.api.middleware.cross_origin",
     "drcaptcha.api.middleware.json_errors",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "drcaptcha.pages.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "drcaptcha.pages.middleware.Authentication",
+    "drcaptcha.pages.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "drcaptcha.pages.middleware.content_security_policy",
+    "drcaptcha.pages.middleware.Unready",
 ]
 
 ROOT_URLCONF = "drcaptcha.urls"

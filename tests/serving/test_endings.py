@@ -18,9 +18,11 @@ AT_ONCE = 12
 BOOKS = """
 import json
 from django.core.management import call_command
+from drcaptcha.challenges import ballots
 from drcaptcha.challenges.models import Attempt
 from drcaptcha.labelling.models import Vote
 from drcaptcha.sites.models import Traffic
+ballots.count()
 attempts = list(Attempt.objects.filter(site__sitekey="{0}").select_related("captcha"))
 due = sum(not slot.gates for one in attempts if one.passed for slot in one.captcha.slots)
 votes = Vote.objects.filter(captcha__in=[one.captcha_id for one in attempts]).count()

@@ -1,5 +1,6 @@
 """The API: each call is one flow."""
 
+from dataclasses import asdict
 from http import HTTPStatus
 
 import numpy as np
@@ -63,7 +64,6 @@ PICTURE_BODY = {
 
 @v1.post(
     "/challenges",
-    exclude_unset=True,
     response={
         200: schemas.ChallengeIssued,
         400: schemas.Error,
@@ -75,19 +75,20 @@ PICTURE_BODY = {
         503: schemas.Error,
     },
 )
-def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None = None) -> dict[str, object]:
+def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None = None) -> HttpResponse:
     """Issue a challenge: a picture of handwritten characters to type."""
     wanted = body or schemas.ChallengeRequest(sitekey=None, action="", language="", cdata="")
     site = Dummy.by_sitekey(wanted.sitekey) or Site.of(wanted.sitekey)
     context = Context(host_of(request), wanted.action, wanted.cdata)
-    address, now, rng = address_of(request), timezone.now(), np.random.default_rng()
+    address, now = address_of(request), timezone.now()
     if wanted.kind == "audio":
+        rng = np.random.default_rng()
         challenge = issuing.issue_audio(
             site, language=wanted.language, address=address, now=now, rng=rng, context=context
         )
     else:
-        challenge = issuing.issue(site, address=address, now=now, rng=rng, context=context)
-    return {
+        challenge = issuing.issue(site, address=address, now=now, context=context)
+    answer = {
         "challenge": challenge.token,
         "audio" if wanted.kind == "audio" else "image": challenge.data_url,
         "audio_offered": issuing.audio_offered(),
@@ -96,6 +97,7 @@ def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None 
         "work": challenge.work,
         "test": isinstance(site, Dummy),
     }
+    return api.create_response(request, answer, status=HTTPStatus.OK)  # As it is: what we say needs no validation.
 
 
 @v1.post(
@@ -111,9 +113,9 @@ def issue_challenge(request: HttpRequest, body: schemas.ChallengeRequest | None 
         503: schemas.Error,
     },
 )
-def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying.Verdict:
+def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> HttpResponse:
     """Judge the one answer that a challenge gets."""
-    return verifying.verify(
+    verdict = verifying.verify(
         body.challenge,
         body.answer,
         address=address_of(request),
@@ -121,6 +123,7 @@ def judge_answer(request: HttpRequest, body: schemas.AnswerRequest) -> verifying
         work=body.work,
         now=timezone.now(),
     )
+    return api.create_response(request, asdict(verdict), status=HTTPStatus.OK)
 
 
 @v1.post(
@@ -151,9 +154,7 @@ def get_captcha(request: HttpRequest, response: HttpResponse) -> Status[dict[str
     """Issue a challenge, as the original did."""
     response["Cache-Control"] = "no-store"
     try:
-        challenge = issuing.issue(
-            Site.of(None), address=address_of(request), now=timezone.now(), rng=np.random.default_rng()
-        )
+        challenge = issuing.issue(Site.of(None), address=address_of(request), now=timezone.now())
     except (NotReady, QuotaReached, TooManyRequests) as error:
         return _old_refusal(error, response)
     return {"captcha": challenge.token, "image": challenge.data_url}
@@ -205,7 +206,7 @@ def on_error(request: HttpRequest, error: DrCaptchaError) -> HttpResponse:
 
 def _say_when(error: DrCaptchaError, response: HttpResponse) -> None:
     """Say after how many seconds a call may be made again, where that is known."""
-    if isinstance(error, TooManyRequests):
+    if error.retry_after:
         response["Retry-After"] = str(error.retry_after)
 
 

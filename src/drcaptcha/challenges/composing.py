@@ -10,9 +10,10 @@ from django.conf import settings
 from drcaptcha.challenges.models import CONTROL, Captcha, Slot
 from drcaptcha.errors import NotReady
 from drcaptcha.glyphs.drawing import draw
-from drcaptcha.glyphs.models import Glyph
+from drcaptcha.glyphs.models import SIDE, Glyph, State, accepted
 from drcaptcha.labelling import asking
 from drcaptcha.labelling.models import Role
+from drcaptcha.queries import Prepared
 from handwriting import rendering
 
 Card = TypeVar("Card")
@@ -34,9 +35,13 @@ def compose(count: int, *, now: datetime, rng: np.random.Generator, difficulty: 
         NotReady: there are too few controls.
     """
     hands = deal(count, rng)
-    glyphs = Glyph.objects.in_bulk({slot.glyph for hand in hands for slot in hand})
+    glyphs: dict[int, bytes] = dict(_PICTURES({slot.glyph for hand in hands for slot in hand}))
     level = difficulty or settings.DRCAPTCHA_DIFFICULTY
     return [_picture([glyphs[slot.glyph] for slot in hand], hand, now, rng, level) for hand in hands]
+
+
+_PICTURES = Prepared(lambda keys: Glyph.objects.filter(pk__in=keys).values_list("pk", "picture"))
+_LABELS = Prepared(lambda keys: Glyph.objects.filter(pk__in=keys).values_list("pk", "label", "data_set__caseless"))
 
 
 def deal(count: int, rng: np.random.Generator) -> list[list[Slot]]:
@@ -48,13 +53,13 @@ def deal(count: int, rng: np.random.Generator) -> list[list[Slot]]:
     controls = rng.integers(*CONTROLS, endpoint=True, size=count)
     free = rng.integers(*FREE, endpoint=True, size=count)
     audited = ((free > 1) & (rng.random(count) < AUDITED)).astype(int)
-    known = draw(Glyph.objects.controls(), max(CONTROLS[1], int(controls.sum())), rng)
+    known = draw(State.CONTROL, max(CONTROLS[1], int(controls.sum())), rng)
     if len(known) < CONTROLS[1]:
         raise NotReady(
             f"A captcha needs {CONTROLS[1]} controls, and {len(known)} glyphs have a label. "
             "Import labelled glyphs with importemnist or importfolder."
         )
-    accepts = {glyph.pk: glyph.accepts() for glyph in Glyph.objects.select_related("data_set").filter(pk__in=known)}
+    accepts = {key: accepted(label, caseless=bool(caseless)) for key, label, caseless in _LABELS(known)}
     wanted = asking.choose(int((free - audited).sum()), rng)
     # Where nothing is left to ask about, there is nobody to catch either.
     checked = asking.audits(int(audited.sum()), rng) if wanted else []
@@ -87,9 +92,10 @@ def _shuffled(gates: list[Slot], free: list[tuple[int, Role]], rng: np.random.Ge
 
 
 def _picture(
-    glyphs: list[Glyph], slots: list[Slot], now: datetime, rng: np.random.Generator, difficulty: str = "normal"
+    glyphs: list[bytes], slots: list[Slot], now: datetime, rng: np.random.Generator, difficulty: str = "normal"
 ) -> Captcha:
-    picture = rendering.render(np.stack([glyph.array for glyph in glyphs]), rng, rendering.STYLES[difficulty])
+    row = np.stack([np.frombuffer(glyph, np.uint8).reshape(SIDE, SIDE) for glyph in glyphs])
+    picture = rendering.render(row, rng, rendering.STYLES[difficulty])
     return Captcha(
         picture=picture.data,
         media_type=picture.media_type,

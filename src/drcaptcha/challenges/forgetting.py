@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_tasks_db.models import DBTaskResult
 
+from drcaptcha.challenges import ballots
 from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.labelling.models import Miss, Source, Vote
 from drcaptcha.labelling.sources import throw_away_salts
@@ -57,6 +58,7 @@ def forget(*, now: datetime, days: int, dry_run: bool = False) -> Forgotten:
     tasks = DBTaskResult.objects.filter(finished_at__lt=before)
     if dry_run:
         return Forgotten(*(rows.count() for rows in (used, silent, named, sessions, tasks)))
+    ballots.count()
     throw_away_salts(now.astimezone(UTC).date())
     captchas = _delete(used)
     return Forgotten(captchas, _delete(silent), _unname(named), _delete(sessions), _delete(tasks))

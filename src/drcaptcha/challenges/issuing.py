@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 import numpy as np
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection, transaction
 
 from drcaptcha.challenges import limiting, tasks, working
 from drcaptcha.challenges.composing import compose
 from drcaptcha.challenges.models import Captcha
 from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, seal, seal_dummy
 from drcaptcha.errors import AudioUnavailable, NotReady
+from drcaptcha.queries import Question, moment
 from drcaptcha.sites import counting
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
@@ -56,13 +58,13 @@ def issue(
     *,
     address: str,
     now: datetime,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None = None,
     context: Context = NOWHERE,
     idle: bool = False,
 ) -> Challenge:
     """Issue a captcha of the pool, or one composed on the spot, to a visitor of ``site`` who comes from ``address``.
 
-    An ``idle`` one asks for no work, for browsers that run no scripts; fewer of these are issued.
+    An ``idle`` one asks for no work, for browsers that run no scripts; fewer of these are issued. ``rng`` composes.
 
     A captcha is never with two visitors at once: it goes back to the pool only after its challenge has expired
     unanswered. So a picture that somebody has solved is worth one pass at most.
@@ -76,15 +78,10 @@ def issue(
     """
     if isinstance(site, Dummy):
         # Whatever is typed does not count, so the picture is as good as new when it comes back to the pool.
-        return _handed_out(_draw(now, rng), seal_dummy(site, now))
+        return _handed_out(_draw(None, now, rng), seal_dummy(site, now))
     site.admit(context.host)
     limiting.check_issue(site, address, now, idle=idle)
-    counting.take_from_quota(site, now)
-    try:
-        captcha = _draw(now, rng)
-    except NotReady:
-        counting.give_back(site, now)
-        raise
+    captcha = _draw(site, now, rng)
     context = context._replace(bits=0 if idle else working.bits_for(site, address, now))
     return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), context.bits)
 
@@ -158,8 +155,20 @@ def _spoken(spoken: str, language: str, token: str, rng: np.random.Generator, bi
     )
 
 
-def _draw(now: datetime, rng: np.random.Generator) -> Captcha:
-    return _claim(now, rng) or _compose(now, rng)
+def _draw(site: Site | None, now: datetime, rng: np.random.Generator | None) -> Captcha:
+    """Return a captcha for a visitor of the site, which is counted if there is one."""
+    with transaction.atomic():
+        captcha = _claim(now)
+        if site:
+            counting.take_from_quota(site, now)
+    if captcha:
+        return captcha
+    try:
+        return _compose(now, rng or np.random.default_rng())  # Seeding takes a while.
+    except NotReady:
+        if site:
+            counting.give_back(site, now)
+        raise
 
 
 def _handed_out(captcha: Captcha, token: str, bits: int = 0) -> Challenge:
@@ -179,16 +188,29 @@ def _away_until(now: datetime) -> datetime:
     return now + 2 * lifetime()
 
 
-def _claim(now: datetime, rng: np.random.Generator) -> Captcha | None:
-    """Take a captcha from the pool: of several that try for it, the one whose update counts has it."""
-    pool = Captcha.objects.filter(difficulty=settings.DRCAPTCHA_DIFFICULTY, available__lte=now)
-    head = pool.order_by("available").values_list("pk", "available")
-    candidates = list(head[:32])
-    for index in rng.permutation(len(candidates)):
-        pk, available = candidates[index]
-        if Captcha.objects.filter(pk=pk, available=available).update(available=_away_until(now)):
-            return Captcha.objects.get(pk=pk)
+def _claim(now: datetime) -> Captcha | None:
+    """Take the captcha from the pool that has waited longest, and that no other visitor is about to take.
+
+    The row is held until the transaction ends; SQLite has one writer at a time, who begins with the transaction.
+    """
+    for row in _WAITING(settings.DRCAPTCHA_DIFFICULTY, moment(now)):
+        captcha = Captcha.from_db(None, _HANDED_OUT, row)
+        with connection.cursor() as cursor:
+            away = [moment(_away_until(now)), captcha.pk]
+            cursor.execute("UPDATE challenges_captcha SET available = %s WHERE id = %s", away)
+        return captcha
     return None
+
+
+_HANDED_OUT = ("id", "picture", "media_type", "width", "height", "length")
+_WAITING = Question(
+    lambda difficulty, now: (
+        Captcha.objects.select_for_update(skip_locked=True)
+        .filter(difficulty=difficulty, available__lte=now)
+        .order_by("available")
+        .values_list(*_HANDED_OUT)[:1]
+    )
+)
 
 
 def _compose(now: datetime, rng: np.random.Generator) -> Captcha:

@@ -1,15 +1,16 @@
 """The pool of captchas, the attempts made on them, and simulations of both."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from django.db import models
 
 from drcaptcha.glyphs.models import Glyph, Split, State, accepted
 from drcaptcha.labelling.models import CANT_READ, Role, Source
 from drcaptcha.learning.models import Work
-from drcaptcha.queries import Prepared
+from drcaptcha.queries import Prepared, Question
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import Alphabet
 
@@ -62,6 +63,13 @@ class Captcha(models.Model):
 
     def __str__(self) -> str:
         return f"captcha {self.pk}"
+
+    @classmethod
+    def numbered(cls, number: int) -> Self | None:
+        """Return the captcha with this number, without its picture, or None where it is gone."""
+        for key, kind, content in _NUMBERED(number):
+            return cls.from_db(None, ("id", "media_type", "content"), (key, kind, json.loads(content)))
+        return None
 
     AUDIO = "audio/"
     """How the media type of a captcha begins that is heard. Its sound is not kept, and its one slot has no glyph."""
@@ -124,6 +132,8 @@ class Captcha(models.Model):
         return Judgement(right, wrong + unread, passed)
 
 
+_NUMBERED = Question(lambda number: Captcha.objects.filter(pk=number).values_list("pk", "media_type", "content"))
+
 # Asked for controls alone, SQLite would look for these few among all controls.
 _GLYPHS = Prepared(
     lambda keys: Glyph.objects.filter(pk__in=keys).values_list("pk", "label", "data_set__caseless", "split", "state")
@@ -140,6 +150,12 @@ class Attempt(models.Model):
     created = models.DateTimeField(db_index=True)
     redeemed = models.DateTimeField(null=True, help_text="When the site redeemed the response that it earned.")
     redemption = models.UUIDField(null=True, help_text="The key by which the site may ask for the outcome again.")
+    ballot = models.TextField(  # noqa: DJ001 -- Null keeps it out of the index of those that wait.
+        null=True, help_text="What it tells the labelling, until that was counted."
+    )
+
+    class Meta:
+        indexes = [models.Index("id", name="attempt_uncounted", condition=models.Q(ballot__isnull=False))]
 
     def __str__(self) -> str:
         return "passed" if self.passed else "failed"

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from drcaptcha.challenges.models import Attempt
 from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, Sealed, unseal
 from drcaptcha.errors import ChallengeError
+from drcaptcha.queries import moment
 from drcaptcha.sites import counting, dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Secret, Site
@@ -82,18 +83,26 @@ def _pretend(dummy: Dummy, now: datetime) -> Redemption:
 def _take(site: Site, sealed: Sealed, key: UUID | None, now: datetime) -> Outcome:
     """Take the response of an attempt, if it is fresh and nobody has. Of many updates at once, one finds it free."""
     expired = now - sealed.at > LIFETIME
-    attempts = Attempt.objects.filter(pk=sealed.row, site=site, passed=True)
     if not expired:
-        with transaction.atomic():
-            if attempts.filter(redeemed=None).update(redeemed=now, redemption=key):
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE challenges_attempt SET redeemed = %s, redemption = %s "
+                "WHERE id = %s AND site_id = %s AND passed AND redeemed IS NULL",
+                [moment(now), _REDEMPTION.get_db_prep_value(key, connection), sealed.row, site.pk],
+            )
+            if cursor.rowcount:
                 counting.count(site.pk, now, redeemed=1)
                 return Outcome.PASSED
+    attempts = Attempt.objects.filter(pk=sealed.row, site=site, passed=True)
     attempt = attempts.only("redeemed", "redemption").first()
     if attempt is None:
         return Outcome.INVALID
     if key and attempt.redemption == key:
         return Outcome.PASSED
     return Outcome.USED if attempt.redeemed else Outcome.EXPIRED
+
+
+_REDEMPTION = Attempt._meta.get_field("redemption")  # noqa: SLF001 -- Django documents it.
 
 
 def _passed(sealed: Sealed) -> Redemption:

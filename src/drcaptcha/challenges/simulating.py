@@ -225,7 +225,8 @@ class _Run:
             self.asked[visitor.kind] += len(probed)
             self.wrong[visitor.kind] += sum(answer != self.truth[place] for place, answer in probed)
         number = self.first_vote + self.outcome.answers
-        return ballot(number, slots, typed, judgement, self.sources[visitor.number])
+        source = self.sources[visitor.number].pk
+        return ballot(slots, typed, judgement, source=source, captcha=number, at=self.now)
 
     def note(self, measure: Measure) -> None:
         """Write down how far it has come."""

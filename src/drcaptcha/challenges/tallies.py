@@ -40,7 +40,7 @@ def add(key: str, now: float, seconds: int, *others: str) -> list[int]:
     """
     if not settings.REDIS_URL:
         table = _table(settings.DRCAPTCHA_TALLIES)
-        return [table.add(key, int(now), seconds), *table.read(others, int(now))]
+        return table.add(key, int(now), seconds, *others)
     with _expected(), _redis(settings.REDIS_URL).pipeline(transaction=False) as trip:
         trip.incr(key).expire(key, seconds)
         count, _, *rest = (trip.mget(others) if others else trip).execute()
@@ -77,15 +77,15 @@ class Table:
         self._slots = mmap.mmap(self._file.fileno(), SLOT.size * ROW * ROWS)
         self._threads = Lock()
 
-    def add(self, key: str, now: int, seconds: int) -> int:
-        """Add one to a count."""
+    def add(self, key: str, now: int, seconds: int, *others: str) -> list[int]:
+        """Add one to a count; return it and others."""
         tag, row = _place(key)
         with self._held():
             slots = [(place, *self._slot(place, now)) for place in row]
             place, found, count, until = min(slots, key=lambda slot: (slot[1] != tag, slot[2]))
             count, until = (min(count + 1, 2**32 - 1), until) if found == tag else (1, now + seconds)
             SLOT.pack_into(self._slots, place, tag, count, until)
-        return count
+            return [count, *(self._count(other, now) for other in others)]
 
     def clear(self) -> None:
         """Forget all counts."""
@@ -94,13 +94,13 @@ class Table:
 
     def read(self, keys: tuple[str, ...], now: int) -> list[int]:
         """Return counts."""
-        counts = []
-        for key in keys:
-            tag, row = _place(key)
-            with self._held():
-                slots = [self._slot(place, now) for place in row]
-            counts.append(sum(count for found, count, _ in slots if found == tag))
-        return counts
+        with self._held():
+            return [self._count(key, now) for key in keys]
+
+    def _count(self, key: str, now: int) -> int:
+        tag, row = _place(key)
+        slots = [self._slot(place, now) for place in row]
+        return sum(count for found, count, _ in slots if found == tag)
 
     def _slot(self, place: int, now: int) -> tuple[int, int, int]:
         """Return what a slot holds; nothing, once that has ended."""

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import connection, transaction
 from django.utils.crypto import constant_time_compare
 
-from drcaptcha.challenges import limiting, working
+from drcaptcha.challenges import ballots, limiting, working
 from drcaptcha.challenges.issuing import lifetime
 from drcaptcha.challenges.models import LEAST_CONTROLS, Attempt, Captcha, Judgement, Slot
-from drcaptcha.challenges.tokens import Purpose, Sealed, seal, unseal
+from drcaptcha.challenges.tokens import Purpose, seal, unseal
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
-from drcaptcha.labelling import tasks, voting
-from drcaptcha.labelling.models import Role, Source
+from drcaptcha.labelling.models import Role
 from drcaptcha.labelling.sources import source_of
 from drcaptcha.labelling.voting import Ballot
+from drcaptcha.queries import Question, moment
 from drcaptcha.sites import counting, dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
@@ -32,7 +32,6 @@ class Verdict:
     response: str | None
 
 
-@transaction.atomic
 def verify(
     token: str, answer: str, *, address: str, now: datetime, host: str = "", work: Sequence[int] | None = None
 ) -> Verdict:
@@ -51,8 +50,7 @@ def verify(
     if sealed.dummy:
         passed = sealed.dummy is not Dummy.FAILS
         return Verdict(passed, dummies.RESPONSE if passed else None)
-    site = Site.objects.filter(pk=sealed.site).first()
-    captcha = Captcha.objects.filter(pk=sealed.row).defer("picture").first()
+    site, captcha = Site.numbered(sealed.site), Captcha.numbered(sealed.row)
     if site is None:
         raise ChallengeError
     site.admit(host)
@@ -61,48 +59,52 @@ def verify(
     if captcha is None:
         raise ChallengeExpired
     if captcha.is_audio:
-        return _judge_heard(captcha, site, answer, sealed, address=address, now=now)
+        attempt = _judge_heard(captcha, site, answer, address=address, now=now)
+    else:
+        attempt = _judge_seen(captcha, site, answer, address=address, now=now)
+        ballots.count_soon()
+    if attempt is None:
+        limiting.note_failure(site, address, now)
+        return Verdict(passed=False, response=None)
+    context = sealed.context._replace(issued=int(sealed.at.timestamp()), bits=0)
+    return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt, site.pk, now, context))
+
+
+@transaction.atomic
+def _judge_seen(captcha: Captcha, site: Site, answer: str, *, address: str, now: datetime) -> int | None:
+    """Judge what was typed for a captcha that is seen: the controls have to be right. What it tells is kept.
+
+    Returns the number of the attempt, or None where it failed.
+    """
     typed, slots = characters(answer), captcha.slots_now()
     if sum(slot.gates for slot in slots) < LEAST_CONTROLS - 1:
         raise ChallengeExpired  # Labels were taken away by the thousand; what is left would let anyone pass.
-    source = source_of(address, site, now)
     judgement = captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
-    attempt = _take(captcha, Attempt(captcha=captcha, site=site, source=source, passed=judgement.passed, created=now))
-    labels = voting.record([ballot(captcha.pk, slots, typed, judgement, source)], now=now)
-    tasks.ask_for_estimate()
-    if not judgement.passed:
-        limiting.note_failure(site, address, now)
-        counting.count(site.pk, now, failed=1)
-        return Verdict(passed=False, response=None)
-    return _passed(attempt, sealed, now, labels=labels)
+    source = source_of(address, site, now)
+    told = ballot(slots, typed, judgement, source=source, captcha=captcha.pk, at=now)
+    return _take(captcha, site, source, now, passed=judgement.passed, told=ballots.written(told))
 
 
-def _judge_heard(captcha: Captcha, site: Site, answer: str, sealed: Sealed, *, address: str, now: datetime) -> Verdict:
-    """Judge what was typed for a captcha that is heard: all of it has to be right, in digits of any script."""
+@transaction.atomic
+def _judge_heard(captcha: Captcha, site: Site, answer: str, *, address: str, now: datetime) -> int | None:
+    """Judge what was typed for a captcha that is heard: all of it has to be right, in digits of any script.
+
+    Returns the number of the attempt, or None where it failed.
+    """
     typed = "".join(str(unicodedata.digit(character, character)) for character in characters(answer))
     passed = constant_time_compare(typed, captcha.spoken)
-    source = source_of(address, site, now)
-    attempt = _take(captcha, Attempt(captcha=captcha, site=site, source=source, passed=passed, created=now))
-    if passed:
-        return _passed(attempt, sealed, now)
-    limiting.note_failure(site, address, now)
-    counting.count(site.pk, now, failed=1)
-    return Verdict(passed=False, response=None)
+    return _take(captcha, site, source_of(address, site, now), now, passed=passed)
 
 
-def _passed(attempt: Attempt, sealed: Sealed, now: datetime, *, labels: int = 0) -> Verdict:
-    """Count a pass, and return it with the response that it earns."""
-    counting.count(sealed.site, now, passed=1, labels=labels)
-    context = sealed.context._replace(issued=int(sealed.at.timestamp()), bits=0)
-    return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt.pk, sealed.site, now, context))
-
-
-def ballot(captcha: int, slots: list[Slot], typed: list[str], judgement: Judgement, source: Source) -> Ballot:
+def ballot(
+    slots: list[Slot], typed: list[str], judgement: Judgement, *, source: int, captcha: int, at: datetime
+) -> Ballot:
     """Return what a judged answer tells the labelling: after a fail only how the controls went."""
     free = [(slot, one) for slot, one in zip(slots, typed, strict=True) if not slot.gates] if judgement.passed else []
     return Ballot(
         source,
         captcha,
+        at,
         typed={slot.glyph: one for slot, one in free},
         roles={slot.glyph: Role(slot.role) for slot, _ in free},
         right=judgement.right,
@@ -115,12 +117,25 @@ def characters(answer: str) -> list[str]:
     return [character for character in unicodedata.normalize("NFKC", answer) if not character.isspace()]
 
 
-def _take(captcha: Captcha, attempt: Attempt) -> Attempt:
-    """Store the attempt. The database holds one a captcha, so of many at once one is judged."""
-    try:
-        with transaction.atomic():
-            attempt.save(force_insert=True)
-    except IntegrityError as error:
-        raise ChallengeUsed from error
-    Captcha.objects.filter(pk=captcha.pk).update(available=None)
-    return attempt
+def _take(
+    captcha: Captcha, site: Site, source: int, now: datetime, *, passed: bool, told: str | None = None
+) -> int | None:
+    """Store and count the attempt; return its number, or None where it failed.
+
+    The database holds one a captcha, so of many at once one is judged.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO challenges_attempt (captcha_id, site_id, source_id, passed, created, ballot) "
+            "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING",
+            [captcha.pk, site.pk, source, passed, moment(now), told],
+        )
+        if not cursor.rowcount:
+            raise ChallengeUsed
+        cursor.execute("UPDATE challenges_captcha SET available = NULL WHERE id = %s", [captcha.pk])
+    [(attempt,)] = _ATTEMPT(captcha.pk)
+    counting.count(site.pk, now, passed=int(passed), failed=int(not passed))
+    return int(attempt) if passed else None
+
+
+_ATTEMPT = Question(lambda captcha: Attempt.objects.filter(captcha=captcha).values_list("pk"))

@@ -1,10 +1,12 @@
 """Drawing glyphs at random, at a cost that does not grow with their number."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from drcaptcha.glyphs.models import GlyphQuerySet
+from drcaptcha.glyphs.models import Glyph, Split, State
+from drcaptcha.queries import Blank, Question
 
 PLACES = 2**31
 
@@ -19,25 +21,39 @@ class Window:
     population: float
 
 
-def draw(glyphs: GlyphQuerySet, count: int, rng: np.random.Generator) -> list[int]:
-    """Return the ids of up to ``count`` different glyphs, in random order.
+def draw(state: State, count: int, rng: np.random.Generator) -> list[int]:
+    """Return the ids of up to ``count`` different training glyphs in this state, in random order.
 
     Every glyph lies at a random place on a wheel. A window of four times the count is cut from the wheel at a random
     place, and the glyphs are picked from that.
     """
     if not count:
         return []
-    keys = window(glyphs, max(64, 4 * count), rng).keys
+    keys = window(state, max(64, 4 * count), rng).keys
     picked = rng.choice(len(keys), min(count, len(keys)), replace=False)
     return [keys[index] for index in picked]
 
 
-def window(glyphs: GlyphQuerySet, size: int, rng: np.random.Generator) -> Window:
-    """Return up to ``size`` neighbours on the wheel, from a random place on."""
+def window(state: State, size: int, rng: np.random.Generator) -> Window:
+    """Return up to ``size`` neighbours on the wheel, from a random place on: training glyphs in this state."""
     start = int(rng.integers(PLACES))
-    wheel = glyphs.order_by("place").values_list("pk", "place", "worth")
-    rows = list(wheel.filter(place__gte=start)[:size])
+    after, before = _walks(size)
+    rows = after(state, start)
     if len(rows) < size:
-        rows += wheel.filter(place__lt=start)[: size - len(rows)]
+        rows += before(state, start)[: size - len(rows)]
     span = (rows[-1][1] - start) % PLACES if len(rows) == size else PLACES
     return Window([row[0] for row in rows], [row[2] for row in rows], len(rows) * PLACES / max(span, 1))
+
+
+@lru_cache(32)
+def _walks(size: int) -> tuple[Question, Question]:
+    """Return what asks for so many glyphs of a state from a place of the wheel on, and from its beginning to there."""
+
+    def walk(state: Blank, place: dict[str, Blank]) -> object:
+        glyphs = Glyph.objects.filter(split=Split.TRAIN, state=state, **place).order_by("place")
+        return glyphs.values_list("pk", "place", "worth")[:size]
+
+    return (
+        Question(lambda state, start: walk(state, {"place__gte": start})),
+        Question(lambda state, start: walk(state, {"place__lt": start})),
+    )

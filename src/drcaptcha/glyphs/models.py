@@ -77,10 +77,6 @@ class GlyphQuerySet(models.QuerySet["Glyph"]):
         """Select the glyphs about which nobody was heard yet."""
         return self.filter(split=Split.TRAIN, state=State.UNKNOWN)
 
-    def provisional(self) -> Self:
-        """Select the glyphs that have votes, but not enough."""
-        return self.filter(split=Split.TRAIN, state=State.PROVISIONAL)
-
     def accepted(self) -> Self:
         """Select the glyphs whose label comes from votes."""
         return self.filter(split=Split.TRAIN, state=State.ACCEPTED)

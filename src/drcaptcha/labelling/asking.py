@@ -3,7 +3,7 @@
 import numpy as np
 
 from drcaptcha.glyphs.drawing import draw, window
-from drcaptcha.glyphs.models import Glyph
+from drcaptcha.glyphs.models import OPEN, State
 from drcaptcha.labelling.models import Role
 from handwriting import selection
 
@@ -19,21 +19,19 @@ def choose(count: int, rng: np.random.Generator) -> list[tuple[int, Role]]:
     """
     if not count:
         return []
-    windows = [
-        window(glyphs, max(64, 4 * count), rng) for glyphs in (Glyph.objects.unknown(), Glyph.objects.provisional())
-    ]
+    windows = [window(state, max(64, 4 * count), rng) for state in OPEN]
     keys = [key for one in windows for key in one.keys]
     worths = np.array([worth for one in windows for worth in one.worths])
     stand_for = np.array([one.population / len(one.keys) for one in windows for _ in one.keys])
     probes = [(keys[index], Role.PROBE) for index in selection.pick(worths, stand_for, count, rng)]
-    again = [(key, Role.AUDIT) for key in draw(Glyph.objects.accepted(), count - len(probes), rng)]
+    again = [(key, Role.AUDIT) for key in draw(State.ACCEPTED, count - len(probes), rng)]
     return probes + again
 
 
 def audits(count: int, rng: np.random.Generator) -> list[tuple[int, Role]]:
     """Return up to ``count`` different glyphs whose label is known, drawn evenly: so what is found holds for all."""
-    accepted = draw(Glyph.objects.accepted(), int(rng.binomial(count, AUDIT_ACCEPTED)), rng)
-    given = draw(Glyph.objects.controls(), count - len(accepted), rng)
+    accepted = draw(State.ACCEPTED, int(rng.binomial(count, AUDIT_ACCEPTED)), rng)
+    given = draw(State.CONTROL, count - len(accepted), rng)
     chosen = [(key, Role.AUDIT) for key in accepted + given]
     rng.shuffle(chosen)
     return chosen

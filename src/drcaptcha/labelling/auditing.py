@@ -6,7 +6,7 @@ import numpy as np
 from django.db.models import Avg, Count, F, Q
 
 from drcaptcha.glyphs.drawing import draw
-from drcaptcha.glyphs.models import Glyph
+from drcaptcha.glyphs.models import Glyph, State
 from drcaptcha.labelling.models import Role, Vote
 from handwriting.metrics import Estimate, confirmed
 
@@ -64,6 +64,6 @@ def _count() -> dict[str, int]:
 
 
 def _claimed(rng: np.random.Generator) -> float | None:
-    some = draw(Glyph.objects.accepted(), SAMPLE, rng)
+    some = draw(State.ACCEPTED, SAMPLE, rng)
     mean: float | None = Glyph.objects.filter(pk__in=some).aggregate(mean=Avg("posterior"))["mean"]
     return mean

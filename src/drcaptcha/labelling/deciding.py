@@ -30,13 +30,16 @@ def decide(glyphs: Collection[int], now: datetime, *, rule: str = OURS) -> int:
     return apply(weigh(glyphs, rule=rule), now)
 
 
-def lock(glyphs: Collection[int]) -> None:
+def lock(glyphs: Collection[int]) -> bool:
     """Hold these rows, in one order: of two answers about one glyph the second sees the first one's vote.
 
-    A database without locks of rows, as SQLite, has one writer at a time, who is in this transaction.
+    A database without locks of rows, as SQLite, has one writer at a time, who is in this transaction. Returns whether
+    they may have changed since the transaction began.
     """
-    if connections[Glyph.objects.db].features.has_select_for_update:
+    shared: bool = connections[Glyph.objects.db].features.has_select_for_update
+    if shared:
         list(Glyph.objects.select_for_update(no_key=True).filter(pk__in=glyphs).order_by("pk").values_list("pk"))
+    return shared
 
 
 def changed(weighed: Weighed) -> NDArray[np.bool_]:

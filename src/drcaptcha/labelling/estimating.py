@@ -212,7 +212,7 @@ def relabel(*, now: datetime, past: Past | None = None, progress: Progress = lam
     past = past or _read_past()
     _reweigh_sources()
     _, reading = current_reading()
-    votes, known = trusted_anew(past.votes), before_votes(past.facts, reading)
+    votes, known = trusted_anew(past.votes, reading), before_votes(past.facts, reading)
     moved: list[int] = []
 
     def weighed_from(start: int) -> Weighed:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from drcaptcha.glyphs.models import Glyph, Split, usable_label
 from drcaptcha.labelling.models import CANT_READ, Estimate, Miss, Source, Vote
 from drcaptcha.learning.models import Prior
-from drcaptcha.queries import Prepared, raw
+from drcaptcha.queries import Prepared, Question, raw
 from handwriting.alphabet import ALPHABETS, Alphabet
 from handwriting.consensus import honesty
 from handwriting.consensus.beliefs import levels
@@ -41,7 +41,7 @@ def current_reading() -> tuple[int | None, Reading]:
 
     It is kept in memory, since its tables take a moment to make.
     """
-    newest = Estimate.objects.order_by("-pk").values_list("pk", flat=True).first()
+    newest = next((key for (key,) in _NEWEST()), None)
     key = (newest or 0, settings.DRCAPTCHA_ALPHABET)
     reading = _readings.get(key)
     if reading is None:
@@ -50,6 +50,9 @@ def current_reading() -> tuple[int | None, Reading]:
         _readings.clear()
         _readings[key] = reading
     return newest, reading
+
+
+_NEWEST = Question(lambda: Estimate.objects.order_by("-pk").values_list("pk")[:1])
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,12 @@ class VoteLog:
         return VoteLog(*(getattr(self, field.name)[some] for field in fields(self)))
 
 
-def read_votes(glyphs: Collection[int]) -> VoteLog:
+def read_votes(glyphs: Collection[int], reading: Reading) -> VoteLog:
     """Return the votes on these glyphs that count."""
     rows = _VOTES(glyphs)
     share, mass = np.array([row[-2:] for row in rows], np.float64).reshape(-1, 2).T
     log = _votes([row[:-2] for row in rows])
-    return _first(_trusted(log, share, mass))
+    return _first(_trusted(log, share, mass, reading))
 
 
 def read_log(*, until: int | None = None) -> VoteLog:
@@ -109,12 +112,12 @@ def counting(votes: VoteLog, facts: "Facts") -> VoteLog:
     return _first(some[(facts.key[place] == some.glyph) & (some.time >= facts.since[place])])
 
 
-def trusted_anew(votes: VoteLog) -> VoteLog:
+def trusted_anew(votes: VoteLog, reading: Reading) -> VoteLog:
     """Return the same votes with the honesty that their sources have now."""
     rows = raw(Source.objects.order_by("pk").values_list("pk", "honesty", "mass"))
     key, share, mass = np.array(rows, np.float64).reshape(-1, 3).T
     place = np.searchsorted(key, votes.source)
-    return _trusted(votes, share[place], mass[place])
+    return _trusted(votes, share[place], mass[place], reading)
 
 
 CREATED = Cast("created", TextField())
@@ -158,9 +161,8 @@ def _first(votes: VoteLog) -> VoteLog:
     return some[np.argsort(some.glyph, kind="stable")]
 
 
-def _trusted(votes: VoteLog, share: Floats, mass: Floats) -> VoteLog:
+def _trusted(votes: VoteLog, share: Floats, mass: Floats, reading: Reading) -> VoteLog:
     """Return the same votes from sources of this honesty, which is NaN where nothing was heard of them yet."""
-    _, reading = current_reading()
     known = np.where(np.isnan(share), round(100 * reading.honesty), share).astype(np.int64)
     honest = honesty.without(known, mass.astype(np.int64), votes.evidence, reading.certainty)
     return replace(votes, honesty=honest)

@@ -5,17 +5,31 @@ from datetime import UTC, date, datetime
 from ipaddress import ip_address, ip_network
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
 from drcaptcha.labelling.models import Salt, Source
+from drcaptcha.queries import Question, moment
 from drcaptcha.sites.models import Site
 
 
-def source_of(address: str, site: Site, now: datetime) -> Source:
-    """Return the source that stands for an address on a site today."""
+def source_of(address: str, site: Site, now: datetime) -> int:
+    """Return the number of the source that stands for an address on a site today."""
     key = source_key(address, site, now)
-    return Source.objects.get_or_create(key=key, defaults={"site": site, "created": now})[0]
+    found = _KEYED(key)
+    if not found:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO labelling_source "
+                "(site_id, key, created, mass, trust, doubt, settled_trust, settled_doubt) "
+                "VALUES (%s, %s, %s, 0, 0, 0, 0, 0) ON CONFLICT (key) DO NOTHING",
+                [site.pk, key, moment(now)],
+            )
+        found = _KEYED(key)
+    return int(found[0][0])
+
+
+_KEYED = Question(lambda key: Source.objects.filter(key=key).values_list("pk"))
 
 
 def source_key(address: str, site: Site, now: datetime) -> str:

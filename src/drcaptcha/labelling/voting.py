@@ -1,18 +1,19 @@
 """Taking votes."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from django.db import connections, transaction
 
 from drcaptcha.glyphs.models import LABELLED, Glyph
 from drcaptcha.labelling.deciding import apply, lock
-from drcaptcha.labelling.log import Known, alphabet, current_reading, read_known
+from drcaptcha.labelling.log import Known, alphabet, current_reading, read_known, read_votes, seconds
 from drcaptcha.labelling.models import CANT_READ, Miss, Role, Source, Vote
-from drcaptcha.labelling.weighing import OURS, weigh
-from drcaptcha.queries import Prepared
+from drcaptcha.labelling.weighing import OURS, weigh_votes
+from drcaptcha.queries import Prepared, moment
 from handwriting.consensus import honesty
 from handwriting.consensus.reading import Reading
 
@@ -24,52 +25,51 @@ class Ballot:
     After a fail nothing that was typed is kept, so ``typed`` is empty.
     """
 
-    source: Source
+    source: int
     captcha: int
+    at: datetime
     typed: Mapping[int, str] = field(default_factory=dict)
     roles: Mapping[int, Role] = field(default_factory=dict)
     right: Sequence[int] = ()
     missed: Sequence[int] = ()
 
 
-@transaction.atomic
-def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> int:
+@transaction.atomic(savepoint=False)
+def record(ballots: Sequence[Ballot], *, now: datetime, rule: str = OURS) -> set[int]:
     """Keep votes and missed controls, weigh their sources, and let the labels of the glyphs follow.
 
-    What can't be a character (a control code) is no vote. Several ballots are those of one moment. Returns how many of
-    the glyphs that were asked about have got their label by it.
+    What can't be a character (a control code) is no vote. Several ballots are those of one moment. Returns which of the
+    glyphs that were asked about have got their label by it.
     """
     typed = {(b.captcha, glyph): one for b in ballots for glyph, one in b.typed.items() if one.isprintable()}
     asked = {glyph for _, glyph in typed}
-    sources = {
-        source.pk: source
-        for source in Source.objects.select_for_update(no_key=True)
-        .filter(pk__in={b.source.pk for b in ballots})
-        .order_by("pk")
-    }
-    votes = _votes(ballots, typed, asked, now)
-    misses = _new_misses(ballots, now)
-    stirred = _weigh_sources(sources, votes, misses, now)
+    sources = {key: _Heard(*row) for key, *row in _SOURCES({b.source for b in ballots})}
+    _, reading = current_reading()
+    known = read_known(asked, reading)
+    votes = _votes(ballots, typed, known, reading)
+    misses = _new_misses(ballots)
+    stirred = _weigh_sources(sources, votes, misses, reading, now)
     moved = asked | {miss.glyph_id for miss in misses if miss.alone} | _recalled(stirred)
     read = [glyph for ballot in ballots if not ballot.missed for glyph in ballot.right]
-    lock(moved | set(read))
+    others = lock(moved | set(read))
     _add(votes)
-    Miss.objects.bulk_create(misses, ignore_conflicts=True)
+    if misses:
+        Miss.objects.bulk_create(misses, ignore_conflicts=True)
     _count_passes(read)
     if not moved:
-        return 0
-    weighed = weigh(moved, rule=rule)
+        return set()
+    if others or moved != asked or not asked.isdisjoint(read):
+        known = read_known(moved, reading)
+    weighed = weigh_votes(known, read_votes(moved, reading), reading, rule=rule)
     apply(weighed, now)
     gained = np.isin(weighed.state, LABELLED) & ~np.isin(weighed.known.state, LABELLED)
-    return len(asked.intersection(weighed.known.key[gained].tolist()))
+    return asked.intersection(weighed.known.key[gained].tolist())
 
 
 def _votes(
-    ballots: Sequence[Ballot], typed: Mapping[tuple[int, int], str], asked: Collection[int], now: datetime
+    ballots: Sequence[Ballot], typed: Mapping[tuple[int, int], str], known: Known, reading: Reading
 ) -> list[Vote]:
     """Return the votes as rows, each with what it says of its source by what is known of the glyph apart from votes."""
-    _, reading = current_reading()
-    known = read_known(asked, reading)
     place = {key: row for row, key in enumerate(known.key.tolist())}
     labels = _label_classes(known)
     letters = alphabet()
@@ -84,7 +84,7 @@ def _votes(
             votes.append(
                 Vote(
                     glyph_id=glyph,
-                    source_id=ballot.source.pk,
+                    source_id=ballot.source,
                     captcha=ballot.captcha,
                     role=ballot.roles.get(glyph, Role.PROBE),
                     typed=one,
@@ -93,7 +93,7 @@ def _votes(
                     evidence=_evidence(known, row, one, reading),
                     controls=len(ballot.right),
                     prior_id=int(known.ensemble[row]) or None,
-                    created=now,
+                    created=ballot.at,
                 )
             )
     return votes
@@ -120,18 +120,18 @@ def _evidence(known: Known, row: int, typed: str, reading: Reading) -> float:
     return float(honesty.evidence(honest, reading.junk[answer], reading.honesty))
 
 
-def _new_misses(ballots: Sequence[Ballot], now: datetime) -> list[Miss]:
+def _new_misses(ballots: Sequence[Ballot]) -> list[Miss]:
     """Return the controls that were missed, as rows: those that their sources have not missed before."""
     missed = {glyph for ballot in ballots for glyph in ballot.missed}
     labels = dict(Glyph.objects.filter(pk__in=missed).values_list("pk", "label")) if missed else {}
     misses = {
-        (glyph, ballot.source.pk): Miss(
+        (glyph, ballot.source): Miss(
             glyph_id=glyph,
             known=labels.get(glyph, ""),
-            source_id=ballot.source.pk,
+            source_id=ballot.source,
             captcha=ballot.captcha,
             alone=len(ballot.missed) == 1 and len(ballot.right) > 1,
-            created=now,
+            created=ballot.at,
         )
         for ballot in ballots
         for glyph in ballot.missed
@@ -145,46 +145,59 @@ def _new_misses(ballots: Sequence[Ballot], now: datetime) -> list[Miss]:
     return list(misses.values())
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """A source as it is stored: ``weighed`` is the time at which ``trust`` and ``doubt`` counted so."""
+
+    trust: float
+    doubt: float
+    weighed: Any
+    honesty: int | None
+    mass: int
+
+
+_SOURCES = Prepared(
+    lambda keys: (
+        Source.objects.select_for_update(no_key=True)
+        .filter(pk__in=keys)
+        .order_by("pk")
+        .values_list("pk", "trust", "doubt", "weighed", "honesty", "mass")
+    )
+)
+
+
 def _weigh_sources(
-    sources: Mapping[int, Source], votes: Sequence[Vote], misses: Sequence[Miss], now: datetime
-) -> list[Source]:
-    """Add what these votes and misses say of their sources; return the sources whose honesty has moved."""
-    _, reading = current_reading()
+    sources: Mapping[int, _Heard], votes: Sequence[Vote], misses: Sequence[Miss], reading: Reading, now: datetime
+) -> list[int]:
+    """Add what these votes and misses say of their sources; return those heard before whose honesty has moved."""
     parts: dict[int, list[float]] = {pk: [] for pk in sources}
     for vote in votes:
-        parts[vote.source_id].append(vote.evidence)
+        parts[vote.source_id].append(honesty.fade(vote.evidence, vote.created, now))
     for miss in misses:
-        parts[miss.source_id].append(honesty.CONTROL_MISSED)
-    moved = []
+        parts[miss.source_id].append(honesty.fade(honesty.CONTROL_MISSED, miss.created, now))
+    moved, rows = [], []
     # Who was only right in controls leaves no trace in the log, so none here either: else a replay would differ.
-    heard = {pk: source for pk, source in sources.items() if parts[pk]}
-    for pk, source in heard.items():
-        before = (source.honesty, source.mass)
-        for name, sign in (("trust", 1), ("doubt", -1)):
-            faded = honesty.fade(getattr(source, name), source.weighed or now, now)
-            setattr(source, name, faded + sum(max(sign * part, 0.0) for part in parts[pk]))
-        source.weighed = now
-        trust, doubt = np.array(source.trust), np.array(source.doubt)
-        source.honesty = int(honesty.percent(trust, doubt, reading.honesty, reading.certainty))
-        source.mass = int(honesty.mass(trust, doubt, reading.certainty))
-        if before != (source.honesty, source.mass):
-            moved.append(source)
-    weighed = connections[Source.objects.db].ops.adapt_datetimefield_value(now)
+    for pk, source in ((pk, source) for pk, source in sources.items() if parts[pk]):
+        age = now.timestamp() - seconds([source.weighed or now])
+        stored = honesty.faded(np.array([source.trust, source.doubt]), age)
+        trust, doubt = stored + [sum(max(sign * part, 0.0) for part in parts[pk]) for sign in (1, -1)]
+        share = int(honesty.percent(trust, doubt, reading.honesty, reading.certainty))
+        mass = int(honesty.mass(trust, doubt, reading.certainty))
+        rows.append((float(trust), float(doubt), share, mass, moment(now), pk))
+        if source.weighed and (share, mass) != (source.honesty, source.mass):
+            moved.append(pk)
     with connections[Source.objects.db].cursor() as cursor:
         # Django's bulk_update takes ten times as long.
         cursor.executemany(
             "UPDATE labelling_source SET trust = %s, doubt = %s, honesty = %s, mass = %s, weighed = %s WHERE id = %s",
-            [(s.trust, s.doubt, s.honesty, s.mass, weighed, pk) for pk, s in heard.items()],
+            rows,
         )
     return moved
 
 
-def _recalled(sources: Sequence[Source]) -> set[int]:
+def _recalled(sources: Sequence[int]) -> set[int]:
     """Return the glyphs on which these sources have voted before, or that they missed: that counts otherwise now."""
-    if not sources:
-        return set()
-    keys = [source.pk for source in sources]
-    return {glyph for query in (_VOTED, _MISSED) for (glyph,) in query(keys)}
+    return {glyph for query in (_VOTED, _MISSED) for (glyph,) in query(sources)}
 
 
 _VOTED = Prepared(lambda sources: Vote.objects.filter(source__in=sources).values_list("glyph"))

@@ -51,7 +51,7 @@ def thresholds() -> Thresholds:
 def weigh(glyphs: Collection[int], *, rule: str = OURS) -> Weighed:
     """Weigh all that is known of these glyphs now. Nothing is changed."""
     _, reading = current_reading()
-    return weigh_votes(read_known(glyphs, reading), read_votes(glyphs), reading, rule=rule)
+    return weigh_votes(read_known(glyphs, reading), read_votes(glyphs, reading), reading, rule=rule)
 
 
 def soft_labels(sender: object, *, keys: Ints, **_: object) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # noqa: ARG001

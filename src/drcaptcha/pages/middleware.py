@@ -1,10 +1,53 @@
-"""What a browser may load and do on our pages."""
+"""What our pages have and programs' calls need not: a policy for browsers, sessions, and a page where it fails."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.urls import reverse
+from django.utils.deprecation import MiddlewareMixin
+
+from drcaptcha.api.siteverify import DIALECTS
+from drcaptcha.errors import NotReady
+
+CALLS = ("/api/", *(f"/{path}" for path in DIALECTS))
+"""How the paths begin that programs call, who have no session."""
+
+
+class OnPages(MiddlewareMixin):
+    """Spares programs' calls what is for pages."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Answer a request."""
+        return self.get_response(request) if request.path.startswith(CALLS) else super().__call__(request)
+
+
+class Sessions(OnPages, SessionMiddleware):
+    """Sessions, on pages."""
+
+
+class Authentication(OnPages, AuthenticationMiddleware):
+    """Who is signed in, on pages."""
+
+
+class Messages(OnPages, MessageMiddleware):
+    """Messages, on pages."""
+
+
+class Unready(MiddlewareMixin):
+    """Says so on a page where something is missing, as Redis while somebody signs in."""
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer with a page instead of an error of the server."""
+        if not isinstance(error, NotReady):
+            return None
+        return render(request, "503.html", {"message": error.message}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+
 
 POLICY = "; ".join(
     (

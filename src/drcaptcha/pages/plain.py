@@ -198,11 +198,17 @@ def _shown(
 def _issued(
     request: HttpRequest, site: Site | Dummy, asked: Asked, context: Context, language: str
 ) -> issuing.Challenge:
-    address, now, rng = address_of(request), timezone.now(), np.random.default_rng()
+    address, now = address_of(request), timezone.now()
     if asked.kind == "picture":
-        return issuing.issue(site, address=address, now=now, rng=rng, context=context, idle=True)
+        return issuing.issue(site, address=address, now=now, context=context, idle=True)
     return issuing.issue_audio(
-        site, language=asked.language or language, address=address, now=now, rng=rng, context=context, idle=True
+        site,
+        language=asked.language or language,
+        address=address,
+        now=now,
+        rng=np.random.default_rng(),
+        context=context,
+        idle=True,
     )
 
 
@@ -222,4 +228,4 @@ def _refused(error: DrCaptchaError, texts: dict[str, str]) -> Shown:
         return Shown(message=text, status=error.status, retry_after=error.retry_after)
     if isinstance(error, SiteClosed):
         return Shown(message=texts["closed"], status=error.status)
-    return Shown(message=error.message, english=True, status=error.status)
+    return Shown(message=error.message, english=True, status=error.status, retry_after=error.retry_after)

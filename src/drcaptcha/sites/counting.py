@@ -1,6 +1,7 @@
 """Counting what happens on a site, day by day, in one statement each however many come at once."""
 
-from datetime import UTC, date, datetime, timedelta
+import math
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import connection
 from django.db.models import F, OuterRef, Subquery
@@ -29,7 +30,9 @@ def take_from_quota(site: Site, now: datetime) -> None:
         QuotaReached: it has.
     """
     if not _add(site.pk, now, {"issued": 1}, most=site.quota):
-        raise QuotaReached
+        moment = now.astimezone(UTC)
+        tomorrow = datetime.combine(moment.date() + timedelta(days=1), time(tzinfo=UTC))
+        raise QuotaReached(math.ceil((tomorrow - moment).total_seconds()))
 
 
 def give_back(site: Site, now: datetime) -> None:

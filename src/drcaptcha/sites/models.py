@@ -1,6 +1,7 @@
 """Sites: the places whose forms are protected; their secrets, and what they have to do with us."""
 
 import hashlib
+import json
 from datetime import datetime
 from typing import Self
 
@@ -9,6 +10,7 @@ from django.db import models
 from django.utils.crypto import constant_time_compare, get_random_string
 
 from drcaptcha.errors import HostNotAllowed, SiteClosed, UnknownSite
+from drcaptcha.queries import Blank, Question, Rows, moment
 from drcaptcha.sites.hosts import matches
 
 
@@ -56,11 +58,23 @@ class Site(models.Model):
             UnknownSite: no site has the key.
         """
         if not sitekey:
-            return cls.objects.get_or_create(name=cls.HOME)[0]
-        site = cls.objects.filter(sitekey=sitekey).first()
+            return cls._read(_NAMED(cls.HOME)) or cls.objects.get_or_create(name=cls.HOME)[0]
+        site = cls._read(_KEYED(sitekey))
         if site is None:
             raise UnknownSite
         return site
+
+    @classmethod
+    def numbered(cls, number: int) -> Self | None:
+        """Return the site with this number, or None where it is gone."""
+        return cls._read(_NUMBERED(number))
+
+    @classmethod
+    def _read(cls, rows: Rows) -> Self | None:
+        """Return the site of a row with the columns that visitors need."""
+        for *columns, hosts, quota in rows:
+            return cls.from_db(None, _SITE, (*columns, json.loads(hosts), quota))
+        return None
 
     def allows(self, host: str) -> bool:
         """Return whether a page on this host may show its challenges.
@@ -83,10 +97,16 @@ class Site(models.Model):
             raise HostNotAllowed
 
 
+_SITE = ("id", "name", "sitekey", "closed", "hosts", "quota")
+_NAMED = Question(lambda name: Site.objects.filter(name=name).values_list(*_SITE))
+_KEYED = Question(lambda sitekey: Site.objects.filter(sitekey=sitekey).values_list(*_SITE))
+_NUMBERED = Question(lambda number: Site.objects.filter(pk=number).values_list(*_SITE))
+
+
 class SecretQuerySet(models.QuerySet["Secret"]):
     """The selections of secrets that the flows speak of."""
 
-    def holding(self, now: datetime) -> Self:
+    def holding(self, now: datetime | Blank) -> Self:
         """Select those that a server can prove itself with, once its site is open."""
         return self.filter(models.Q(ends=None) | models.Q(ends__gt=now))
 
@@ -125,11 +145,15 @@ class Secret(models.Model):
         However much of it is right, the same is compared, in constant time.
         """
         start = secret[: cls.START] if secret.isascii() and secret.isprintable() else ""
-        held = Secret.objects.holding(now).filter(start=start, site__closed=None).select_related("site")
-        candidates = [*held] or [Secret(digest="0" * 64)]
+        candidates = _HELD(moment(now), start) or [("0" * 64, None)]
         digest = _digest(secret)
-        found = [one for one in candidates if constant_time_compare(one.digest, digest)]
-        return found[0].site if found else None
+        found = [site for held, site in candidates if constant_time_compare(held, digest)]
+        return Site.numbered(found[0]) if found else None
+
+
+_HELD = Question(
+    lambda now, start: Secret.objects.holding(now).filter(start=start, site__closed=None).values_list("digest", "site")
+)
 
 
 class Traffic(models.Model):

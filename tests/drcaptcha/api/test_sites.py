@@ -148,6 +148,8 @@ def test_a_site_gets_no_more_challenges_a_day_than_its_quota(client: Client, cre
     assert [challenge(client, {"sitekey": keys.sitekey})[0] for _ in range(3)] == [200, 200, 429]
     status, refusal = challenge(client, {"sitekey": keys.sitekey})
     assert (status, code_of(refusal)) == (429, "quota-reached")
+    refused = client.post("/api/v1/challenges", {"sitekey": keys.sitekey}, content_type="application/json")
+    assert 0 < int(refused["Retry-After"]) <= 24 * 60 * 60
     assert challenge(client, {"sitekey": other.sitekey})[0] == 200
     assert Traffic.objects.get(site__name="Library").issued == 2
     assert Captcha.objects.filter(available__gt=timezone.now()).count() == 3

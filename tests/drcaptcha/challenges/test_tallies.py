@@ -55,7 +55,7 @@ def test_each_key_has_a_count_that_ends(
         now += pause
         count, until = known.get(key, (0, 0))
         known[key] = (count + 1, until) if until > now else (1, now + 60)
-        assert table.add(key, now, 60) == known[key][0]
+        assert table.add(key, now, 60) == [known[key][0]]
         assert table.read(tuple("abcde"), now) == [
             known[each][0] if each in known and known[each][1] > now else 0 for each in "abcde"
         ]

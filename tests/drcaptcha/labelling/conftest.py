@@ -25,7 +25,7 @@ def vote(now: datetime) -> Callable[..., Glyph]:
         captcha = next(captchas)
         moment = at or now + timedelta(seconds=captcha)
         source = source_of(f"192.0.2.{visitor}", Site.of(None), now)
-        ballot = voting.Ballot(source, captcha, {glyph.pk: typed}, {glyph.pk: role})
+        ballot = voting.Ballot(source, captcha, moment, {glyph.pk: typed}, {glyph.pk: role})
         voting.record([ballot], now=moment)
         return Glyph.objects.get(pk=glyph.pk)
 
@@ -40,8 +40,9 @@ def miss(now: datetime) -> Callable[..., Glyph]:
     def fail(glyph: Glyph, others: list[Glyph], visitor: int) -> Glyph:
         captcha = next(captchas)
         source = source_of(f"198.51.100.{visitor}", Site.of(None), now)
-        ballot = voting.Ballot(source, captcha, right=[other.pk for other in others], missed=[glyph.pk])
-        voting.record([ballot], now=now + timedelta(seconds=captcha))
+        moment = now + timedelta(seconds=captcha)
+        ballot = voting.Ballot(source, captcha, moment, right=[other.pk for other in others], missed=[glyph.pk])
+        voting.record([ballot], now=moment)
         return Glyph.objects.get(pk=glyph.pk)
 
     return fail

@@ -23,7 +23,7 @@ from drcaptcha.glyphs.models import Glyph, Split
 from drcaptcha.labelling import deciding, reviewing
 from drcaptcha.labelling.admin import cells
 from drcaptcha.labelling.explaining import explain, percent
-from drcaptcha.labelling.log import alphabet, read_votes
+from drcaptcha.labelling.log import alphabet, current_reading, read_votes
 from drcaptcha.labelling.models import Decision, Miss, Vote
 from drcaptcha.labelling.reviewing import Queue
 
@@ -89,7 +89,7 @@ class VoteInline(cells.FromSource, LogInline[Vote, Glyph]):
 
     def get_formset(self, request: HttpRequest, obj: Glyph | None = None, **kwargs: Any) -> Any:
         """Find out which votes count. Each page has an inline of its own, so it can be kept here."""
-        self.counting = set(read_votes([obj.pk]).key.tolist()) if obj else set()
+        self.counting = set(read_votes([obj.pk], current_reading()[1]).key.tolist()) if obj else set()
         return super().get_formset(request, obj, **kwargs)
 
     @admin.display(description="counts", boolean=True)

@@ -1,0 +1,127 @@
+"""Ballots are stored with answers, and counted soon after, each once."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import pytest
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from drcaptcha.challenges import ballots
+from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.challenges.tokens import Purpose, seal
+from drcaptcha.challenges.verifying import verify
+from drcaptcha.labelling import estimating, voting
+from drcaptcha.labelling.models import Decision, Miss, Source, Vote
+from drcaptcha.sites.models import Site, Traffic
+
+
+@pytest.fixture
+def answered(make_captcha: Callable[..., Captcha], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Attempt]:
+    """Answer a captcha, and leave what it tells uncounted."""
+    monkeypatch.setattr(ballots, "count_soon", lambda: None)
+
+    def answer(typed: str = "eaATOM", visitor: int = 1, now: datetime | None = None) -> Attempt:
+        captcha, moment = make_captcha(), now or timezone.now()
+        verify(
+            seal(Purpose.CHALLENGE, captcha.pk, Site.of(None).pk, moment),
+            typed,
+            address=f"192.0.2.{visitor}",
+            now=moment,
+        )
+        return Attempt.objects.get(captcha=captcha)
+
+    return answer
+
+
+@pytest.mark.django_db
+def test_what_waits_is_counted_once_as_of_its_time(answered: Callable[..., Attempt], now: datetime) -> None:
+    answered(now=now)
+    answered("eaAxOM", visitor=2, now=now)
+    assert not Vote.objects.exists()
+    assert (ballots.count(), ballots.count()) == (2, 0)
+    assert set(Vote.objects.values_list("typed", "created")) == {("O", now), ("M", now)}
+    assert Miss.objects.get().created == now
+    assert estimating.relabel(now=now) == 0
+
+
+@pytest.mark.django_db
+def test_of_a_failed_answer_nothing_typed_is_stored(answered: Callable[..., Attempt]) -> None:
+    told = answered("eaAxOM").ballot or ""
+    assert "x" not in told
+    assert "O" not in told
+    ballots.count()
+    assert Attempt.objects.get().ballot is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("odd", ["\0", "\ud800", "\x1b", "💥"])
+def test_any_character_can_be_told(answered: Callable[..., Attempt], odd: str) -> None:
+    answered(f"eaAT{odd}M")
+    assert ballots.count() == 1
+    assert set(Vote.objects.values_list("typed", flat=True)) == ({"M", odd} if odd == "💥" else {"M"})
+
+
+@pytest.mark.django_db
+def test_a_label_is_earned_by_one_site_once(
+    answered: Callable[..., Attempt], make_captcha: Callable[..., Captcha]
+) -> None:
+    content = answered(visitor=1).captcha.content
+    for visitor in range(2, 5):
+        attempt = answered("eaATOM", visitor=visitor)
+        Attempt.objects.filter(pk=attempt.pk).update(ballot=Attempt.objects.earliest("pk").ballot)
+    ballots.count()
+    probes = [glyph for glyph, role, _ in content if role == "probe"]
+    assert Traffic.objects.get().labels == len(probes) == 2
+    assert Decision.objects.filter(glyph__in=probes).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_count_at_once_each_ballot_is_counted_by_one(answered: Callable[..., Attempt]) -> None:
+    for visitor in range(20):
+        answered(visitor=visitor)
+
+    def count(_: int) -> int:
+        try:
+            return ballots.count()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(count, range(4))) == 20
+    assert (Vote.objects.count(), Source.objects.filter(honesty__gt=0).count()) == (40, 20)
+
+
+@pytest.mark.django_db
+def test_where_counting_fails_the_ballots_wait_on(
+    answered: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered()
+
+    def fail(*_: object, **__: object) -> None:
+        raise DatabaseError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(voting, "record", fail)
+        ballots.Soon()()
+    assert not Vote.objects.exists()
+    ballots.Soon()()
+    assert Vote.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_counts_at_once_and_then_after_the_pause(
+    answered: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ballots, "PAUSE", 0.2)
+    soon = ballots.Soon()
+    for visitor, votes in ((1, 2), (2, 2), (3, 2)):
+        answered(visitor=visitor)
+        soon()
+        assert Vote.objects.count() == votes
+    until = time.monotonic() + 10
+    while Vote.objects.count() < 6 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert Vote.objects.count() == 6
