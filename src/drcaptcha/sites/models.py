@@ -72,8 +72,8 @@ class Site(models.Model):
     @classmethod
     def _read(cls, rows: Rows) -> Self | None:
         """Return the site of a row with the columns that visitors need."""
-        for *columns, hosts, quota in rows:
-            return cls.from_db(None, _SITE, (*columns, json.loads(hosts), quota))
+        for *columns, hosts, quota, closed in rows:
+            return cls.from_db(None, _SITE, (*columns, json.loads(hosts), quota, closed))
         return None
 
     def allows(self, host: str) -> bool:
@@ -97,7 +97,7 @@ class Site(models.Model):
             raise HostNotAllowed
 
 
-_SITE = ("id", "name", "sitekey", "closed", "hosts", "quota")
+_SITE = ("id", "name", "sitekey", "hosts", "quota", "closed")
 _NAMED = Question(lambda name: Site.objects.filter(name=name).values_list(*_SITE))
 _KEYED = Question(lambda sitekey: Site.objects.filter(sitekey=sitekey).values_list(*_SITE))
 _NUMBERED = Question(lambda number: Site.objects.filter(pk=number).values_list(*_SITE))
