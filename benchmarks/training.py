@@ -1,12 +1,14 @@
 """How right networks are for the time that their training takes: the original's beside ours, alone and together.
 
     DRCAPTCHA_EMNIST=/path/to/emnist .venv/bin/python benchmarks/training.py --folder results
-        [--part originals|single|ensembles|byclass|all] [--minutes 4 10 30] [--single NAME] [--together NAME,…]
+        [--part originals|single|ensembles|byclass|all] [--minutes 4 10 30 | --epochs 8] [--single NAME]
+        [--together NAME,…]
 
 Trains on the training file alone, of which one glyph in twenty validates: by those the temperature is chosen, and
 whether 8-bit numbers cost too much. What is measured is the file that would serve. The test file is read once the
 networks of a part are trained, and decides nothing. So many minutes are minutes of two cores: with OMP_NUM_THREADS=1 a
-training takes twice as long. Core-seconds are counted, of training alone.
+training takes twice as long. Core-seconds are counted, of training alone. On a machine that has other things to do,
+--epochs says how long to train instead: each network of an ensemble sees all glyphs so many times.
 
 What is finished lies in FOLDER (networks.jsonl, and for each network what it says) and is not trained again; a training
 that was broken off goes on from its last whole epoch. Prints a table and draws FOLDER/training.png.
@@ -38,9 +40,9 @@ from handwriting.networks.recipes import Options
 
 ORIGINALS = ("nn", "dnn", "cnn1", "cnn2")
 SINGLES = {6: "compact", 15: "residual", 1000: "residual-large"}
-"""Which network is trained alone for up to so many minutes: a larger one is to see the glyphs about ten times too."""
+"""Which network is trained alone for up to so many minutes or epochs: a larger one is to see glyphs ten times too."""
 
-TOGETHER = ("residual", "compact", "residual", "compact")
+TOGETHER = ("residual", "residual", "residual")
 CORES = 2
 """Of so many cores the minutes are; on fewer threads a training takes longer by as much."""
 
@@ -77,27 +79,36 @@ class Line:
     alike: bool = False
 
 
-def lines(part: str, minutes: Sequence[float], single: str | None, together: Sequence[str]) -> Iterator[Line]:
+def lines(part: str, lengths: Sequence[Options], single: str | None, together: Sequence[str]) -> Iterator[Line]:
     """Yield what a part measures."""
-    fitting = {length: single or next(name for most, name in SINGLES.items() if length <= most) for length in minutes}
     if part == "originals":
         jobs = tuple(Job(part, name, Options(epochs=8)) for name in ORIGINALS)
         yield from (Line(job.architecture, (job,), alike=True) for job in jobs)
         yield Line("the four, alike", jobs, alike=True)
     if part == "single":
-        for length in minutes:
-            job = Job(part, fitting[length], Options(minutes=length))
-            yield Line(f"{job.architecture}, {length:g} min", (job,))
+        for length in lengths:
+            job = Job(part, single or fitting(length), length)
+            yield Line(f"{job.architecture}, {told(length)}", (job,))
     if part == "ensembles":
-        for length in minutes:
-            each = length / len(together)
-            jobs = tuple(Job(part, name, Options(minutes=each, seed=seed)) for seed, name in enumerate(together))
-            yield Line(f"{len(jobs)} networks, {length:g} min", jobs)
+        for length in lengths:
+            share = replace(length, minutes=length.minutes and length.minutes / len(together))
+            jobs = tuple(Job(part, name, replace(share, seed=seed)) for seed, name in enumerate(together))
+            yield from (Line(f"{job.architecture}, {told(share)}, seed {job.options.seed}", (job,)) for job in jobs)
+            yield Line(f"{len(jobs)} networks, {told(length)}", jobs)
     if part == "byclass":
         # Its test classes are as unequal as its training classes, so nothing is to be made up for.
-        length = max(minutes)
-        job = Job(part, fitting[length], Options(minutes=length, balance=0), "byclass")
-        yield Line(f"ByClass: {job.architecture}, {length:g} min", (job,))
+        job = Job(part, single or fitting(lengths[-1]), replace(lengths[-1], balance=0), "byclass")
+        yield Line(f"ByClass: {job.architecture}, {told(job.options)}", (job,))
+
+
+def fitting(length: Options) -> str:
+    """Return the network that is trained alone for so long."""
+    return next(name for most, name in SINGLES.items() if (length.minutes or length.epochs) <= most)
+
+
+def told(length: Options) -> str:
+    """Return how long a training is, in words."""
+    return f"{length.epochs} epochs" if length.minutes is None else f"{length.minutes:g} min"
 
 
 @dataclass(frozen=True)
@@ -318,6 +329,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where results are kept")
     parser.add_argument("--part", choices=[*parts, "all"], default="all")
     parser.add_argument("--minutes", type=float, nargs="+", default=[4, 10, 30], help="of two cores, for ours")
+    parser.add_argument("--epochs", type=int, nargs="+", help="for ours, in place of minutes")
     parser.add_argument("--single", help="the network that is trained alone (default: one that suits the minutes)")
     parser.add_argument("--together", default=",".join(TOGETHER), help="the ensemble's (default: %(default)s)")
     parser.add_argument("--subset", type=int, help="read only so many glyphs of each file, to try whether it runs")
@@ -328,7 +340,9 @@ def main() -> None:
     bench = Bench(options.folder, options.subset)
     together = options.together.split(",")
     chosen = parts if options.part == "all" else (options.part,)
-    wanted = [line for part in chosen for line in lines(part, options.minutes, options.single, together)]
+    lengths = [Options(epochs=count) for count in options.epochs or ()]
+    lengths = lengths or [Options(minutes=length) for length in sorted(options.minutes)]
+    wanted = [line for part in chosen for line in lines(part, lengths, options.single, together)]
     for line in wanted:
         for job in line.jobs:
             bench.train(job)

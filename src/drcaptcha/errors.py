@@ -48,6 +48,14 @@ class HostNotAllowed(DrCaptchaError):
     message = "This site does not list the host that the call comes from."
 
 
+class SiteClosed(DrCaptchaError):
+    """The site was closed by its owner."""
+
+    code = "site-closed"
+    status = HTTPStatus.LOCKED  # A page of another host may read it, other than a 403.
+    message = "This site is closed. Its owner can open it again."
+
+
 class QuotaReached(DrCaptchaError):
     """The site has had as many challenges today (UTC) as it may have."""
 

@@ -147,6 +147,7 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 UNFOLD = administration.UNFOLD
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "drcaptcha.administration.formats"
 USE_TZ = True
 TIME_ZONE = "UTC"
 

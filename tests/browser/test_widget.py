@@ -4,6 +4,8 @@ import base64
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Locator, Page, Response, Route, expect
 
 from drcaptcha.widget.views import parts
+from tests.browser.conftest import ROOT
 from tests.browser.elsewhere import Elsewhere
 from tests.registered import Keys
 
@@ -167,6 +170,27 @@ def test_test_keys_are_marked(page: Page, elsewhere: Elsewhere, server: str) -> 
     elsewhere.show(page, '<dr-captcha sitekey="test-passes"></dr-captcha>' + script(server))
     begin(page, page.locator("dr-captcha"))
     expect(page.get_by_text("Test key: this protects nothing")).to_be_visible()
+
+
+def test_a_closed_site_says_so(
+    open_context: Open, elsewhere: Elsewhere, server: str, environment: dict[str, str]
+) -> None:
+    def manage(*arguments: str) -> str:
+        command = [sys.executable, ROOT / "manage.py", *arguments]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    keys = Keys(**json.loads(manage("createsite", "Closing", "--host", "localhost", "--json")))
+    manage("closesite", keys.sitekey)
+    page = open_context(expected=("423", "Content Security Policy")).new_page()
+    elsewhere.show(page, f'<dr-captcha sitekey="{keys.sitekey}" language="de"></dr-captcha>' + script(server))
+    page.evaluate("addEventListener('error', ({ detail }) => (window.told = detail), true)")
+    page.locator("dr-captcha").get_by_role("button").click()
+    said = page.locator("dr-captcha").get_by_role("status")
+    expect(said).to_have_text("Diese Website hat ihr Captcha geschlossen.")
+    assert page.evaluate("told") == "site-closed"
+    manage("closesite", keys.sitekey, "--open")
+    page.locator("dr-captcha").get_by_role("button").click()
+    expect(page.locator("dr-captcha").get_by_role("textbox")).to_be_visible()
 
 
 def test_a_page_of_a_host_that_is_not_listed_gets_nothing(

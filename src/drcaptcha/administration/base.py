@@ -38,6 +38,7 @@ else:
 
 
 __all__ = [
+    "Deletable",
     "FollowsWork",
     "FoundByNumber",
     "Log",
@@ -55,6 +56,21 @@ __all__ = [
 
 Row = TypeVar("Row", bound=models.Model)
 Parent = TypeVar("Parent", bound=models.Model)
+
+
+def refusing(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Have a view of a page say on a page, with the status of the error, that what was asked for is not possible."""
+
+    @wraps(view)
+    def careful(page: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(page, request, *args, **kwargs)
+        except DrCaptchaError as error:
+            shown = {"title": "That is not possible", "opts": page.opts, "fault": error.message}
+            context = {**page.admin_site.each_context(request), **shown}
+            return render(request, "administration/refused.html", context, status=error.status)
+
+    return careful
 
 
 class CappedPaginator(Paginator[Any]):
@@ -107,6 +123,7 @@ class Page(ModelAdmin[Row]):
     show_facets = admin.ShowFacets.NEVER
     list_disable_select_all = True
     list_per_page = 50
+    empty_value_display = "–"
     compressed_fields = False
     ordering = ("-pk",)
 
@@ -172,6 +189,44 @@ class NotByHand:
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
         return False
+
+
+class Deletable(Page[Row]):
+    """A page whose rows can be deleted by whoever may. It asks first, and says what goes with a row and what stays."""
+
+    delete_confirmation_template = "administration/delete.html"
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:  # noqa: ARG002
+        """Allow whoever may delete such rows to."""
+        return request.user.has_perm(f"{self.opts.app_label}.delete_{self.opts.model_name}")
+
+    def check_deletion(self, row: Row) -> None:
+        """Raise a ``DrCaptchaError`` where a row can't be deleted."""
+
+    def going(self, row: Row) -> list[str]:
+        """Return what goes with a row, a phrase each."""
+        raise NotImplementedError
+
+    def staying(self, row: Row) -> str:
+        """Return what stays, as a sentence; empty where there is nothing to say."""
+        raise NotImplementedError
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:  # noqa: ARG002
+        """Name what goes. Django would list every row, and there may be a million."""
+        rows = list(objs)
+        for row in rows:
+            self.check_deletion(row)
+        named = [part for row in rows for part in (str(row), self.going(row))]
+        return named, {self.opts.verbose_name_plural: len(rows)}, set(), []
+
+    @refusing
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask whether a row is to be deleted, and delete it; or say why it can't be."""
+        row = self.get_object(request, object_id)
+        shown = {"title": f"Delete {row}?", "going": self.going(row), "staying": self.staying(row)} if row else {}
+        return super().delete_view(request, object_id, shown | (extra_context or {}))
 
 
 class Log(NotByHand, Page[Row]):
@@ -262,21 +317,6 @@ def once(cell: Callable[[Any, Row], SafeString | str]) -> Callable[[Any, Row], S
         return made[cell.__name__]
 
     return remembered
-
-
-def refusing(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Have a view of a page say on a page, with the status of the error, that what was asked for is not possible."""
-
-    @wraps(view)
-    def careful(page: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            return view(page, request, *args, **kwargs)
-        except DrCaptchaError as error:
-            shown = {"title": "That is not possible", "opts": page.opts, "fault": error.message}
-            context = {**page.admin_site.each_context(request), **shown}
-            return render(request, "administration/refused.html", context, status=error.status)
-
-    return careful
 
 
 def chip(text: str, tone: str = "plain") -> SafeString:

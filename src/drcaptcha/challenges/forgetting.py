@@ -47,8 +47,9 @@ def forget(*, now: datetime, days: int, dry_run: bool = False) -> Forgotten:
     if days < 2:
         raise ValueError("What happened in the last two days is still needed.")
     before = now - timedelta(days=days)
-    unheard = Q(media_type__startswith=Captcha.AUDIO, attempt=None, created__lt=before)
-    answered = Captcha.objects.filter(unheard | Q(attempt__created__lt=before))
+    # Without an attempt are those that were heard and not answered, and those whose site was deleted with its attempts.
+    alone = Q(available=None, attempt=None, created__lt=before)
+    used = Captcha.objects.filter(alone | Q(attempt__created__lt=before))
     old = Source.objects.filter(created__lt=before)
     heard = Exists(Vote.objects.filter(source=OuterRef("pk"))) | Exists(Miss.objects.filter(source=OuterRef("pk")))
     silent = old.exclude(heard).exclude(Exists(Attempt.objects.filter(source=OuterRef("pk"), created__gte=before)))
@@ -56,10 +57,10 @@ def forget(*, now: datetime, days: int, dry_run: bool = False) -> Forgotten:
     sessions = Session.objects.filter(expire_date__lt=now)
     tasks = DBTaskResult.objects.filter(finished_at__lt=before)
     if dry_run:
-        return Forgotten(*(rows.count() for rows in (answered, silent, named, sessions, tasks)))
+        return Forgotten(*(rows.count() for rows in (used, silent, named, sessions, tasks)))
     ballots.count()
     throw_away_salts(now.astimezone(UTC).date())
-    captchas = _delete(answered)
+    captchas = _delete(used)
     return Forgotten(captchas, _delete(silent), _unname(named), _delete(sessions), _delete(tasks))
 
 

@@ -70,6 +70,7 @@ def issue(
     unanswered. So a picture that somebody has solved is worth one pass at most.
 
     Raises:
+        SiteClosed: the site is closed.
         HostNotAllowed: the page that asks is on a host that the site has not listed.
         TooManyRequests: too many were asked for lately, from there or for the site.
         QuotaReached: the site has had its challenges for today.
@@ -78,7 +79,7 @@ def issue(
     if isinstance(site, Dummy):
         # Whatever is typed does not count, so the picture is as good as new when it comes back to the pool.
         return _handed_out(_draw(None, now, rng), seal_dummy(site, now))
-    site.check_host(context.host)
+    site.admit(context.host)
     limiting.check_issue(site, address, now, idle=idle)
     captcha = _draw(site, now, rng)
     context = context._replace(bits=0 if idle else working.bits_for(site, address, now))
@@ -111,7 +112,7 @@ def issue_audio(
 
     Raises:
         AudioUnavailable: nothing is spoken here.
-        HostNotAllowed, TooManyRequests, QuotaReached: as for pictures.
+        SiteClosed, HostNotAllowed, TooManyRequests, QuotaReached: as for pictures.
     """
     if not audio_offered():
         raise AudioUnavailable
@@ -119,7 +120,7 @@ def issue_audio(
     known = language.lower().split("-")[0]
     if isinstance(site, Dummy):
         return _spoken(spoken, known, seal_dummy(site, now), rng)
-    site.check_host(context.host)
+    site.admit(context.host)
     limiting.check_issue(site, address, now, idle=idle)
     counting.take_from_quota(site, now)
     captcha = Captcha.objects.create(

@@ -9,7 +9,7 @@ from django.db import models
 
 from drcaptcha.glyphs.models import Glyph, Split, State, accepted
 from drcaptcha.labelling.models import CANT_READ, Role, Source
-from drcaptcha.learning.models import Run
+from drcaptcha.learning.models import Work
 from drcaptcha.queries import Prepared, Question
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import Alphabet
@@ -177,7 +177,7 @@ class Attack(models.Model):
         return f"{self.difficulty}, {self.created:%Y-%m-%d}"
 
 
-class Simulation(models.Model):
+class Simulation(Work):
     """A simulation on a copy, with how far it has come and what came of it."""
 
     crowd = models.CharField(max_length=20, help_text="Who comes.")
@@ -186,19 +186,9 @@ class Simulation(models.Model):
     accept = models.FloatField(help_text="The posterior that a label has to reach.")
     agreement = models.PositiveSmallIntegerField(help_text="How many sources have to type it.")
     seed = models.PositiveBigIntegerField(default=0)
-    state = models.CharField(max_length=10, choices=Run.State, default=Run.State.QUEUED)
-    done = models.FloatField(default=0, help_text="Share that is done, 0 to 1.")
-    line = models.CharField(max_length=200, blank=True, help_text="What it is doing now, or why it failed.")
     outcome: "models.JSONField[dict[str, Any]]" = models.JSONField(
         default=dict, blank=True, help_text="The fields of ``simulating.Outcome``, once it is finished."
     )
-    created = models.DateTimeField(auto_now_add=True)
-    updated = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:
         return f"simulation {self.pk}"
-
-    @property
-    def ended(self) -> bool:
-        """Whether it will not change any more."""
-        return self.state in {Run.State.FINISHED, Run.State.FAILED}

@@ -39,6 +39,7 @@ def verify(
 
     Raises:
         ChallengeError: the token was not issued here.
+        SiteClosed: the site was closed meanwhile.
         HostNotAllowed: the page that answers is on a host that the site has not listed.
         ChallengeExpired: it is too old.
         TooManyRequests: too many answers have come from there lately.
@@ -52,7 +53,7 @@ def verify(
     site, captcha = Site.numbered(sealed.site), Captcha.numbered(sealed.row)
     if site is None:
         raise ChallengeError
-    site.check_host(host)
+    site.admit(host)
     limiting.check_answer(site, address, now)
     working.check(token, sealed.context.bits, work)
     if captcha is None:

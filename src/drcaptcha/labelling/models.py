@@ -27,7 +27,7 @@ class Source(models.Model):
     votes after it go on from there.
     """
 
-    site = models.ForeignKey(Site, on_delete=models.CASCADE)
+    site = models.ForeignKey(Site, null=True, on_delete=models.SET_NULL, help_text="None once it was deleted.")
     key = models.CharField(max_length=64, unique=True)
     created = models.DateTimeField()
     honesty = models.PositiveSmallIntegerField(null=True, help_text="In percent; empty before it has voted.")

@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 from django.core.checks import register
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, pre_delete
 
 
 class LearningConfig(AppConfig):
@@ -8,11 +8,14 @@ class LearningConfig(AppConfig):
     label = "learning"
 
     def ready(self) -> None:
-        """Check the settings, and follow when the ensemble that serves is deleted."""
+        """Check the settings, and what is deleted: whether it may be, and that its files go with it."""
         # Models can be imported only once apps are ready.
-        from drcaptcha.learning import tasks  # noqa: PLC0415
+        from drcaptcha.learning import deleting  # noqa: PLC0415
         from drcaptcha.learning.checks import retraining_policy  # noqa: PLC0415
-        from drcaptcha.learning.models import Ensemble  # noqa: PLC0415
+        from drcaptcha.learning.models import Ensemble, Evaluation, Network  # noqa: PLC0415
 
         register(retraining_policy)
-        post_delete.connect(tasks.follow_deletion, sender=Ensemble)
+        pre_delete.connect(deleting.hold, sender=Ensemble)
+        pre_delete.connect(deleting.hold, sender=Network)
+        post_delete.connect(deleting.remove_folder, sender=Network)
+        post_delete.connect(deleting.remove_pictures, sender=Evaluation)

@@ -12,6 +12,9 @@ from handwriting.alphabet import ALPHABETS, Alphabet
 
 _BATCH = 5_000
 
+FEWEST = 2
+"""Glyphs that a network needs: one to learn from, one to validate with."""
+
 VALIDATION_SHARE = 0.05
 """Share of the training glyphs that no network ever learns from."""
 
@@ -84,22 +87,27 @@ class Examples:
         return self.known.keys
 
 
-def training(alphabet: Alphabet, *, subset: int | None, rng: np.random.Generator, truth: bool = False) -> Examples:
-    """Return the labelled training glyphs, or ``subset`` of them chosen at random.
+def chosen(
+    alphabet: Alphabet, *, subset: int | None, rng: np.random.Generator, truth: bool = False
+) -> tuple[Labels, int]:
+    """Return the labels of the training glyphs, or ``subset`` of them chosen at random, and how many there were.
 
     With ``truth`` those whose truth is known, by that in place of their labels: what the best labels would be worth.
 
     Raises:
         NotPossible: there are none, or fewer than a network can learn from.
     """
-    if subset is not None and subset < 2:
+    if subset is not None and subset < FEWEST:
         raise NotPossible("A subset needs at least 2 glyphs: one to learn from, one to validate with.")
-    examples = _read(labelled(alphabet, Split.TRAIN, truth=truth), subset, rng)
-    if len(examples) < 2:
+    known = labelled(alphabet, Split.TRAIN, truth=truth)
+    available = len(known)
+    if available < FEWEST:
         raise NotPossible(
-            f"There are {len(examples)} labelled training glyphs. Import a labelled data set with importemnist first."
+            f"There are {available} labelled training glyphs. Import a labelled data set with importemnist first."
         )
-    return examples
+    if subset is not None and subset < available:
+        known = known[np.sort(rng.choice(available, subset, replace=False))]
+    return known, available
 
 
 def judging(alphabet: Alphabet) -> Examples:
@@ -108,13 +116,13 @@ def judging(alphabet: Alphabet) -> Examples:
     Raises:
         NotPossible: there are none, so nothing could be said about a network.
     """
-    examples = _read(labelled(alphabet, Split.TEST), None, np.random.default_rng(0))
-    if not len(examples):
+    known = labelled(alphabet, Split.TEST)
+    if not len(known):
         raise NotPossible(
             f"There are no labelled test glyphs of the alphabet {alphabet.name} to judge by. "
             "Import a data set that has a test part with importemnist first."
         )
-    return examples
+    return Examples(pictures(known.keys), known, len(known))
 
 
 def alphabet_of(classes: str) -> Alphabet:
@@ -142,7 +150,7 @@ def labelled(alphabet: Alphabet, split: Split, *, truth: bool = False) -> Labels
             keys.append(key)
             labels.append(alphabet.index(usable))
             digests += bytes(digest)
-            voted.append(not given)
+            voted.append(not given and not truth)
     return Labels(
         np.array(keys, np.int64),
         np.array(labels, np.int64),
@@ -159,11 +167,3 @@ def pictures(keys: NDArray[np.int64]) -> NDArray[np.uint8]:
         rows = Glyph.objects.filter(pk__in=batch).order_by("pk").values_list("picture", flat=True)
         found[start : start + _BATCH] = np.frombuffer(b"".join(map(bytes, rows)), np.uint8).reshape(-1, SIDE, SIDE)
     return found
-
-
-def _read(known: Labels, subset: int | None, rng: np.random.Generator) -> Examples:
-    """Read only the pictures that are wanted, in the order of their keys."""
-    available = len(known)
-    if subset is not None and subset < available:
-        known = known[np.sort(rng.choice(available, subset, replace=False))]
-    return Examples(pictures(known.keys), known, available)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import cast
 
 import numpy as np
 from django.conf import settings
@@ -17,11 +17,11 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from drcaptcha.errors import NotPossible
-from drcaptcha.learning import examples, scoring
+from drcaptcha.learning import examples, freezing, scoring
 from drcaptcha.learning.examples import Examples
+from drcaptcha.learning.freezing import Frozen
 from drcaptcha.learning.models import Ensemble, Membership, Network
 from drcaptcha.learning.resuming import Trail
-from drcaptcha.learning.signals import shares_wanted
 from drcaptcha.learning.snapshots import Snapshot
 from handwriting import metrics
 from handwriting.alphabet import ALPHABETS, Alphabet
@@ -33,6 +33,7 @@ try:
     from handwriting.networks.architectures import parameter_count
     from handwriting.networks.checkpoints import mark_of
     from handwriting.networks.export import CALIBRATION, export, quantise
+    from handwriting.networks.precision import Precision, best_device, precision_for
 except ModuleNotFoundError as missing:
     raise NotPossible(
         f"Training needs the package {missing.name}, which is not installed. "
@@ -76,7 +77,7 @@ class Plan:
         except ValueError as fault:
             raise NotPossible(f"{str(fault).capitalize()}.") from fault
 
-    def options(self, position: int) -> training.Options:
+    def options(self, position: int, precision: Precision = "auto") -> training.Options:
         """Return how the network at ``position`` trains. Two of the same architecture differ by their seed."""
         return training.Options(
             epochs=self.epochs,
@@ -85,6 +86,7 @@ class Plan:
             minutes=self.minutes and self.minutes / len(self.networks),
             steps=self.steps,
             balance=self.balance,
+            precision=precision,
         )
 
 
@@ -102,12 +104,12 @@ Progress = Callable[[Step], object]
 
 @dataclass(frozen=True)
 class _Material:
-    """What a plan works on: the alphabet, what to learn from and what to be judged by."""
+    """What a plan works on: the alphabet, the labels to learn, their glyphs, and what to be judged by."""
 
     alphabet: Alphabet
+    frozen: Frozen
     learning: Examples
     judging: Examples
-    truth: bool = False
 
     @cached_property
     def kept(self) -> NDArray[np.int64]:
@@ -120,34 +122,19 @@ class _Material:
         return self._sides[1]
 
     @cached_property
-    def soft(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-        """Soft labels ``(n, classes)`` and how much each glyph counts ``(n,)``, where votes say more than one label."""
-        known = self.learning.known
-        voted = np.flatnonzero(known.voted)
-        said: list[tuple[Any, Any]] = []
-        if len(voted) and not self.truth:
-            said = shares_wanted.send(Network, keys=known.keys[voted])
-        if not said:
-            return None, None
-        targets = np.eye(len(self.alphabet), dtype=np.float32)[known.labels]
-        weights = np.ones(len(known), np.float32)
-        for _, (shares, counts) in said:
-            targets[voted], weights[voted] = shares, counts
-        return targets, weights
-
-    @cached_property
     def _sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         kept, held = training.hold_out(self.learning.glyphs)
         return kept.numpy(), held.numpy()
 
 
-def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> Ensemble:
+def train(plan: Plan, *, now: datetime, anew: bool = False, progress: Progress = lambda _: None) -> Ensemble:
     """Train the networks of ``plan`` and store each as it is finished; then store and evaluate their ensemble.
 
     Ctrl-C, or a worker that is told to stop, ends the training, not the work: the networks that were finished still
-    become an ensemble. With none finished the interruption goes on to the caller. Either way the same plan on the same
-    labels goes on, the next time, from the last whole epoch; where only the evaluation is wanting, with that. ``now``
-    is when it starts; what it stores has the time at which it was finished.
+    become an ensemble. With none finished the interruption goes on to the caller. Either way the same plan goes on, the
+    next time, from the last whole epoch and with the labels that it began with; where only the evaluation is wanting,
+    with that. ``anew`` forgets what was broken off. ``now`` is when it starts; what it stores has the time at which it
+    was finished.
 
     Raises:
         NotPossible: there are no labelled glyphs to learn from or none to judge by, or the same plan is under way.
@@ -157,12 +144,12 @@ def train(plan: Plan, *, now: datetime, progress: Progress = lambda _: None) -> 
     def clock() -> datetime:
         return now + timedelta(seconds=time.perf_counter() - began)
 
-    progress(Step(0, "reading glyphs"))
-    material = _gather(plan)
-    learning = material.learning
-    mark = mark_of(repr(replace(plan, name="")), learning.keys, learning.labels, learning.glyphs)
-    trail = Trail.of(mark, now=now)
+    alphabet = ALPHABETS[settings.DRCAPTCHA_ALPHABET]
+    trail = Trail.of(mark_of(repr((replace(plan, name=""), alphabet.classes))), now=now)
     with trail.alone():
+        if anew:
+            trail.remove()
+        material = _gather(plan, alphabet, trail, progress)
         finished = _train_all(plan, material, trail, clock, progress)
         progress(Step(1, "evaluating the ensemble"))
         ensemble = trail.ensemble(finished) or _unite(finished, plan.name or _named(finished, now), trail)
@@ -177,9 +164,11 @@ def trial(*, epochs: int, seed: int = 0, truth: bool = False) -> tuple[float, in
 
     Nothing is stored: it tells what the labels of the moment are worth; with ``truth``, what the best would be.
     """
-    material = _gather(Plan(epochs=epochs, seed=seed), truth=truth)
-    learning, classes = material.learning, material.alphabet.classes
-    targets, weights = material.soft
+    alphabet = ALPHABETS[settings.DRCAPTCHA_ALPHABET]
+    judging = examples.judging(alphabet)
+    frozen = freezing.freeze(alphabet, subset=None, rng=np.random.default_rng(seed), truth=truth)
+    learning, classes = frozen.examples(), alphabet.classes
+    targets, weights = frozen.soft
     trained = training.train(
         "compact",
         learning.glyphs,
@@ -193,15 +182,29 @@ def trial(*, epochs: int, seed: int = 0, truth: bool = False) -> tuple[float, in
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trial.onnx"
         export(trained.network, path)
-        said = Classifier(path, classes, threads=0).probabilities(material.judging.glyphs)
-    return metrics.accuracy(said, material.judging.labels).value, len(learning)
+        said = Classifier(path, classes, threads=0).probabilities(judging.glyphs)
+    return metrics.accuracy(said, judging.labels).value, len(learning)
 
 
-def _gather(plan: Plan, *, truth: bool = False) -> _Material:
-    alphabet = ALPHABETS[settings.DRCAPTCHA_ALPHABET]
+def _gather(plan: Plan, alphabet: Alphabet, trail: Trail, progress: Progress) -> _Material:
+    """Return what ``plan`` works on: the labels that it began with, if it was broken off, or those of today."""
+    progress(Step(0, "reading glyphs"))
     judging = examples.judging(alphabet)
-    learning = examples.training(alphabet, subset=plan.subset, rng=np.random.default_rng(plan.seed), truth=truth)
-    return _Material(alphabet, learning, judging, truth)
+    stored = freezing.read(trail.labels)
+    frozen = stored and stored.without_deleted()
+    if stored is None or frozen is None or len(frozen) < examples.FEWEST:
+        trail.remove()  # Networks that learned other labels are no part of this training.
+        frozen = freezing.freeze(alphabet, subset=plan.subset, rng=np.random.default_rng(plan.seed))
+        frozen.write(trail.labels)
+    else:
+        progress(Step(0, _going_on(len(frozen), len(stored) - len(frozen), trail.began)))
+    return _Material(alphabet, frozen, frozen.examples(), judging)
+
+
+def _going_on(labels: int, deleted: int, began: datetime) -> str:
+    """Return with which labels a training goes on, for people."""
+    line = f"going on with the {labels:,} labels of {began:%Y-%m-%d %H:%M}"
+    return f"{line}, without {deleted:,} whose glyphs were deleted" if deleted else line
 
 
 def _train_all(
@@ -227,8 +230,11 @@ def _train_all(
 def _train_one(plan: Plan, position: int, material: _Material, trail: Trail, progress: Progress) -> Network:
     """Return a trained network, not yet saved."""
     name, count = plan.networks[position], len(plan.networks)
-    learning, options = material.learning, plan.options(position)
-    targets, weights = material.soft
+    device = best_device()
+    # Timed again, a machine that is busier or less might choose otherwise, and the rest would come out differently.
+    precision = trail.once(f"precision on {device.type}", lambda: precision_for("auto", device))
+    learning, options = material.learning, plan.options(position, cast("Precision", precision))
+    targets, weights = material.frozen.soft
     trained = training.train(
         name,
         learning.glyphs,

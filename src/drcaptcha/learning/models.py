@@ -264,7 +264,7 @@ class Prior(models.Model):
         return f"prior of {self.glyph_id} by {self.ensemble_id}"
 
 
-class Run(models.Model):
+class Work(models.Model):
     """A piece of long work in the background, with how far it has come."""
 
     class State(models.TextChoices):
@@ -273,21 +273,29 @@ class Run(models.Model):
         FINISHED = "finished"
         FAILED = "failed"
 
-    KINDS = ("training", "evaluation", "optimisation", "opinions")
-
-    kind = models.CharField(max_length=20, choices=[(kind, kind) for kind in KINDS])
-    options = models.JSONField(default=dict)
-    ensemble = models.ForeignKey(Ensemble, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     done = models.FloatField(default=0, help_text="Share that is done, 0 to 1.")
     line = models.CharField(max_length=200, blank=True, help_text="What it is doing now, or why it failed.")
     created = models.DateTimeField(auto_now_add=True)
     updated = models.DateTimeField(auto_now=True)
 
-    def __str__(self) -> str:
-        return f"{self.kind} {self.pk}"
+    class Meta:
+        abstract = True
 
     @property
     def ended(self) -> bool:
         """Whether it will not change any more."""
-        return self.state in {Run.State.FINISHED, Run.State.FAILED}
+        return self.state in {Work.State.FINISHED, Work.State.FAILED}
+
+
+class Run(Work):
+    """A training, or another piece of work on networks and ensembles."""
+
+    KINDS = ("training", "evaluation", "optimisation", "opinions")
+
+    kind = models.CharField(max_length=20, choices=[(kind, kind) for kind in KINDS])
+    options = models.JSONField(default=dict)
+    ensemble = models.ForeignKey(Ensemble, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"

@@ -1,14 +1,14 @@
 """How far a training plan had come when it was broken off, in a folder from which the same plan goes on.
 
-The folder is named by the mark of the plan and of what it learns from, so another plan, or other labels, start anew.
+The folder is named by the mark of the plan, so another plan starts anew. It holds the labels that the plan began with.
 """
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -23,9 +23,10 @@ KEPT = timedelta(days=14)
 
 @dataclass(frozen=True)
 class Trail:
-    """The folder of a plan, with the checkpoint of the network that was begun.
+    """The folder of a plan, with its labels and the checkpoint of the network that was begun.
 
-    Its ``networks.json`` holds the numbers of those finished, by position, and of the ensemble that they became.
+    Its ``networks.json`` holds the folders of those finished, by position, the number of the ensemble that they became,
+    and what else was chosen when the plan began.
     """
 
     folder: Path
@@ -55,10 +56,25 @@ class Trail:
         with locks.hold(self.lock) as free:
             if not free:
                 raise NotPossible(
-                    "The same networks are being trained on the same labels right now. Wait until that training has "
-                    "ended, or give this one another seed."
+                    "The same training is under way right now. Wait until it has ended, or give this one another seed."
                 )
             yield
+
+    @property
+    def labels(self) -> Path:
+        """The file of the labels that the plan began with."""
+        return self.folder / "labels.npz"
+
+    @property
+    def began(self) -> datetime:
+        """When these labels were written."""
+        return datetime.fromtimestamp(self.labels.stat().st_mtime, UTC)
+
+    def once(self, name: str, choose: Callable[[], str]) -> str:
+        """Return what was chosen under this name when the plan began; where nothing was, choose now."""
+        if name not in self._noted():
+            self._note(name, choose())
+        return str(self._noted()[name])
 
     def checkpoint(self, position: int) -> Path:
         """Return the file in which the training of one network keeps how far it is."""
@@ -66,12 +82,12 @@ class Trail:
 
     def network(self, position: int) -> Network | None:
         """Return the network at this position, if it was finished before and is still there."""
-        key = self._noted().get(str(position))
-        return None if key is None else Network.objects.filter(pk=key).first()
+        folder = self._noted().get(str(position))
+        return None if folder is None else Network.objects.filter(folder=folder).first()
 
     def finish(self, position: int, network: Network) -> None:
         """Note that a network is stored, so that its checkpoint is not needed any more."""
-        self._note(str(position), network.pk)
+        self._note(str(position), network.folder)
         self.checkpoint(position).unlink(missing_ok=True)
 
     def ensemble(self, networks: Sequence[Network]) -> Ensemble | None:
@@ -87,15 +103,15 @@ class Trail:
         """Throw the folder away: the plan is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _note(self, name: str, key: int) -> None:
+    def _note(self, name: str, key: str | int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         written = self.folder / "networks.json.part"
         written.write_text(json.dumps(self._noted() | {name: key}))
         written.replace(self.folder / "networks.json")
 
-    def _noted(self) -> dict[str, int]:
+    def _noted(self) -> dict[str, str | int]:
         try:
-            found: dict[str, int] = json.loads((self.folder / "networks.json").read_text())
+            found: dict[str, str | int] = json.loads((self.folder / "networks.json").read_text())
         except (FileNotFoundError, ValueError):
             return {}
         return found

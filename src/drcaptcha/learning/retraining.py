@@ -94,9 +94,16 @@ def is_due(policy: Policy, *, now: datetime) -> bool:
 
 
 def retrain_if_due(*, now: datetime) -> Run | None:
-    """Queue a training where the policy says that it is time, and return its run."""
+    """Queue a training where the policy says that it is time, and return its run.
+
+    It goes on where the last one failed; otherwise it is for the labels of today.
+    """
     policy = Policy.current()
-    return tasks.queue_training(policy.options) if is_due(policy, now=now) else None
+    if not is_due(policy, now=now):
+        return None
+    last = Run.objects.filter(kind="training").order_by("-pk").first()
+    failed = last is not None and last.state == Run.State.FAILED
+    return tasks.queue_training(policy.options | ({} if failed else {"anew": True}))
 
 
 @task()

@@ -15,13 +15,12 @@ from typing import TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import Model
 from django.utils import timezone
 from django_tasks import task
 
 from drcaptcha.errors import DrCaptchaError, NotPossible
 from drcaptcha.learning import locks, opinions, registry, scoring
-from drcaptcha.learning.models import Ensemble, Evaluation, Promotion, Run
+from drcaptcha.learning.models import Ensemble, Evaluation, Promotion, Run, Work
 
 PACE = 1.0
 """Least seconds between two notes of progress: a batch takes far less, and each note is a write."""
@@ -34,12 +33,14 @@ SILENCE = timedelta(minutes=10)
 
 _log = logging.getLogger(__name__)
 
-Work = TypeVar("Work", bound=Model)
-"""A row that follows a piece of work: ``Run``, or another with its ``state``, ``done``, ``line`` and ``updated``."""
+Piece = TypeVar("Piece", bound=Work)
 
 
 def queue_training(options: dict[str, object]) -> Run:
-    """Queue a training with the fields of ``experiments.Plan``, those that are given; return the row to watch."""
+    """Queue a training with the fields of ``experiments.Plan``, those that are given; return the row to watch.
+
+    With ``anew`` among them it begins with the labels of its time, also where the same was broken off.
+    """
     return _queue(Run(kind="training", options=options))
 
 
@@ -67,7 +68,8 @@ def queue_again(run: Run) -> Run:
         NotPossible: an ensemble is to score glyphs, and none serves.
     """
     if run.kind != "opinions":
-        return _queue(Run(kind=run.kind, ensemble=run.ensemble, options=run.options))
+        options = {key: value for key, value in run.options.items() if key != "anew"}
+        return _queue(Run(kind=run.kind, ensemble=run.ensemble, options=options))
     holder = registry.promotions().first()
     if holder is None:
         raise NotPossible("No ensemble serves, so none can score glyphs. Train one, or let one serve.")
@@ -81,31 +83,25 @@ def _queue(run: Run) -> Run:
     return run
 
 
-def follow_deletion(sender: object, **_: object) -> None:  # noqa: ARG001
-    """Where the ensemble that served was deleted, have the one that serves now give its opinion, once."""
-    latest, holder = Promotion.objects.order_by("pk").last(), registry.promotions().first()
-    if not latest or latest.evaluation_id is not None or not holder:
-        return
-    asked = Run.objects.filter(kind="opinions", options__evaluation=holder.evaluation_id, created__gte=latest.created)
-    if not asked.exists():
-        queue_opinions(holder)
+def give_up_orphans(now: datetime) -> int:
+    """Mark the work of every kind that nobody does any more as failed, and return how much: its worker is gone.
 
-
-def give_up_orphans(now: datetime, kind: type[Model] = Run) -> int:
-    """Mark the runs that nobody works on any more as failed, and return their number: their worker is gone.
-
-    A worker holds a file while it works on a run, so on its own machine its end is known at once, and a run that is
-    alive is never given up. Of another machine's workers only their silence tells.
+    A worker holds a file while it works on a row, so on its own machine its end is known at once, and what is alive is
+    never given up. Of another machine's workers only their silence tells.
     """
+    return sum(_give_up(kind, now) for kind in Work.__subclasses__())
+
+
+def _give_up(kind: type[Work], now: datetime) -> int:
     rows = kind._default_manager  # noqa: SLF001 - Django documents it.
-    running = rows.filter(state=Run.State.RUNNING).values_list("pk", "updated")
+    running = rows.filter(state=Work.State.RUNNING).values_list("pk", "updated")
     orphans = [key for key, updated in running if _is_orphan(_lock_of(kind, key), updated, now)]
     if not orphans:
         return 0
     for key in orphans:
         _lock_of(kind, key).unlink(missing_ok=True)
-    line = "The worker ended before the run did. Start it again."
-    return rows.filter(pk__in=orphans, state=Run.State.RUNNING).update(state=Run.State.FAILED, line=line)
+    line = "The worker ended before the work did. Start it again."
+    return rows.filter(pk__in=orphans, state=Work.State.RUNNING).update(state=Work.State.FAILED, line=line)
 
 
 def _is_orphan(lock: Path, updated: datetime, now: datetime) -> bool:
@@ -113,7 +109,7 @@ def _is_orphan(lock: Path, updated: datetime, now: datetime) -> bool:
     return updated < now - SILENCE if held is None else not held
 
 
-def _lock_of(kind: type[Model], key: int) -> Path:
+def _lock_of(kind: type[Work], key: int) -> Path:
     folder: Path = settings.DRCAPTCHA_RUNS
     return folder / f"{kind._meta.label_lower}-{key}.lock"  # noqa: SLF001 - Django documents it.
 
@@ -146,6 +142,7 @@ def _train(run: Run) -> str:
     from drcaptcha.learning import experiments  # noqa: PLC0415 -- Loads PyTorch, which only the worker may.
 
     options = dict(run.options)
+    anew = bool(options.pop("anew", False))
     plan = experiments.Plan(**options | {"networks": tuple(options.get("networks", experiments.Plan.networks))})
     noted = 0.0
 
@@ -155,7 +152,7 @@ def _train(run: Run) -> str:
             noted = time.monotonic()
             note(run, done=step.share, line=step.line)
 
-    run.ensemble = experiments.train(plan, now=timezone.now(), progress=tell)
+    run.ensemble = experiments.train(plan, now=timezone.now(), anew=anew, progress=tell)
     run.save(update_fields=["ensemble"])
     return f"{run.ensemble}: {run.ensemble.evaluation}"
 
@@ -196,7 +193,7 @@ def _teller(run: Run) -> Callable[[float, str], None]:
     return tell
 
 
-def follow(run: Work, work: Callable[[Work], str]) -> None:
+def follow(run: Piece, work: Callable[[Piece], str]) -> None:
     """Do ``work`` and keep the row of the run at what happens to it; an error goes on to the worker's log."""
     with locks.hold(_lock_of(type(run), run.pk), wait=True):
         note(run, state=Run.State.RUNNING)
@@ -217,7 +214,7 @@ def follow(run: Work, work: Callable[[Work], str]) -> None:
 
 
 @contextmanager
-def _signs_of_life(run: Model) -> Iterator[None]:
+def _signs_of_life(run: Work) -> Iterator[None]:
     """Let others see, for the time of the block, that ``run`` is worked on."""
     ended = threading.Event()
 
@@ -239,7 +236,7 @@ def _signs_of_life(run: Model) -> Iterator[None]:
         thread.join()
 
 
-def note(run: Model, **fields: object) -> None:
+def note(run: Work, **fields: object) -> None:
     """Write down how far a run has come."""
     if "line" in fields:
         fields["line"] = str(fields["line"])[:200]

@@ -30,6 +30,7 @@ from drcaptcha.errors import (
     ChallengeExpired,
     DrCaptchaError,
     HostNotAllowed,
+    SiteClosed,
     TooManyRequests,
     UnknownSite,
 )
@@ -171,6 +172,7 @@ def _shown(
     """Return what came of an answer, and after anything but a pass another challenge.
 
     Raises:
+        SiteClosed: the site is closed.
         HostNotAllowed: another host's page sends the form, or links here.
         AudioUnavailable, TooManyRequests, QuotaReached, NotReady: as ``issuing``.
     """
@@ -185,7 +187,7 @@ def _shown(
             said = _judged(challenge, request.POST.get("answer", "")[:100], address_of(request), texts)
     elif isinstance(site, Site) and page:
         page = "" if page == ours and not site.allows(page) else page
-        site.check_host(page)
+        site.admit(page)
     if said.response:
         return said
     context = Context(hosts.host_of(back.geturl()) if back else page, asked.action, asked.cdata)
@@ -224,4 +226,6 @@ def _refused(error: DrCaptchaError, texts: dict[str, str]) -> Shown:
     if isinstance(error, TooManyRequests):
         text = texts["busy"].replace("{s}", str(error.retry_after))
         return Shown(message=text, status=error.status, retry_after=error.retry_after)
+    if isinstance(error, SiteClosed):
+        return Shown(message=texts["closed"], status=error.status)
     return Shown(message=error.message, english=True, status=error.status, retry_after=error.retry_after)

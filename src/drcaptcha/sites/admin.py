@@ -8,19 +8,20 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet, Sum
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from drcaptcha.administration.base import Page, once
+from drcaptcha.administration.base import Deletable, chip, once, refusing
 from drcaptcha.sites import counting, hosts
-from drcaptcha.sites.models import Secret, Site
-from drcaptcha.sites.registering import rotate
+from drcaptcha.sites.models import Secret, Site, Traffic
+from drcaptcha.sites.registering import check_foreign, close, reopen, rotate
 
 
 class HostsField(forms.CharField):
@@ -65,14 +66,14 @@ class SiteForm(forms.ModelForm[Site]):
 
 
 @admin.register(Site)
-class SiteAdmin(Page[Site]):
+class SiteAdmin(Deletable[Site]):
     """The places that are protected, with the public key that each embeds."""
 
     form = SiteForm
-    list_display = ("name", "sitekey", "listed", "today", "owner", "created")
+    list_display = ("name", "standing", "sitekey", "listed", "today", "owner", "created")
     list_select_related = ("owner",)
     search_fields = ("name", "sitekey")
-    readonly_fields = ("sitekey", "secrets", "traffic")
+    readonly_fields = ("sitekey", "secrets", "open_or_closed", "traffic")
 
     def get_fieldsets(self, request: HttpRequest, obj: Site | None = None) -> Any:
         """Ask for what a site needs, and show what comes of it once it is there.
@@ -80,7 +81,7 @@ class SiteAdmin(Page[Site]):
         Superusers alone say who owns a site and how many challenges it may have.
         """
         described = ("name", "hosts", *(("quota", "owner") if request.user.is_superuser else ("quota",) if obj else ()))
-        kept = (("Keys", ("sitekey", "secrets")), ("The last 30 days", ("traffic",))) if obj else ()
+        kept = (("Keys", ("sitekey", "secrets", "open_or_closed")), ("The last 30 days", ("traffic",))) if obj else ()
         return [(title, {"fields": fields}) for title, fields in ((None, described), *kept)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> Any:  # noqa: ARG002
@@ -93,15 +94,36 @@ class SiteAdmin(Page[Site]):
         return sites if request.user.is_superuser else sites.filter(owner=request.user.pk)
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the address at which a secret is changed."""
-        view = self.admin_site.admin_view(self.rotate_view)
-        return [path("<int:pk>/rotate/", view, name="sites_site_rotate"), *super().get_urls()]
+        """Add the addresses at which a secret is changed, and a site closed and opened again."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/rotate/", wrap(self.rotate_view), name="sites_site_rotate"),
+            path("<int:pk>/close/", wrap(self.close_view), name="sites_site_close"),
+            *super().get_urls(),
+        ]
+
+    @refusing
+    def close_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask whether a site is to be closed, or where it is, opened again; and do so."""
+        site = self._changeable(request, pk)
+        check_foreign(site)
+        if request.method != "POST":
+            title = f"Open {site} again?" if site.closed else f"Close {site}?"
+            shown = {"title": title, "opts": self.opts, "site_row": site}
+            return render(request, "administration/close.html", {**self.admin_site.each_context(request), **shown})
+        if request.POST.get("to") == "open":
+            reopen(site)
+            said = "is open again."
+        else:
+            close(site, now=timezone.now())
+            said = "is closed."
+        self.log_change(request, site, f"It {said}")
+        self.message_user(request, f"{site} {said}")
+        return HttpResponseRedirect(reverse("admin:sites_site_change", args=[site.pk]))
 
     def rotate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask whether a site is to have a new secret, and show it."""
-        site = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not self.has_change_permission(request, site):
-            raise PermissionDenied
+        site = self._changeable(request, pk)
         if request.method != "POST":
             shown = {"title": f"A new secret for {site}", "opts": self.opts, "site_row": site}
             return render(request, "administration/rotate.html", {**self.admin_site.each_context(request), **shown})
@@ -120,10 +142,46 @@ class SiteAdmin(Page[Site]):
         """Show the keys of a new site, its secret this once."""
         return self._tell(request, obj, Secret.issue(obj, timezone.now()))
 
+    def check_deletion(self, row: Site) -> None:
+        """Refuse where it is the service's own."""
+        check_foreign(row)
+
+    def going(self, row: Site) -> list[str]:
+        """Return what goes with a site."""
+        issued = Traffic.objects.filter(site=row).aggregate(total=Sum("issued"))["total"] or 0
+        keys = "its site key and its secrets: its pages get no challenge any more, its server can redeem nothing"
+        return [keys, f"what was counted by day: {issued:,} challenges, and what came of each of them"]
+
+    def staying(self, row: Site) -> str:
+        """Return what stays."""
+        closing = "" if row.closed else " To stop its captcha for a while, close it instead."
+        return f"What its visitors voted stays, and so do the labels of glyphs.{closing}"
+
+    def _changeable(self, request: HttpRequest, pk: int) -> Site:
+        site = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not self.has_change_permission(request, site):
+            raise PermissionDenied
+        return site
+
     def _tell(self, request: HttpRequest, site: Site, secret: str) -> HttpResponse:
         shown = {"title": f"The keys of {site}", "opts": self.opts, "site_row": site, "secret": secret}
         context = {**self.admin_site.each_context(request), **shown}
         return render(request, "administration/secret.html", context)  # Django lets none of these pages be stored.
+
+    @admin.display(description="state", ordering="closed")
+    def standing(self, site: Site) -> SafeString:
+        """Tell whether it is open."""
+        return chip("closed", "bad") if site.closed else chip("open", "good")
+
+    @admin.display(description="state")
+    def open_or_closed(self, site: Site) -> SafeString:
+        """Tell whether it is open, and lead to where that is changed."""
+        if site.name == Site.HOME:
+            return chip("open", "good")
+        since = f" since {site.closed:%Y-%m-%d %H:%M}." if site.closed else ""
+        address = reverse("admin:sites_site_close", args=[site.pk])
+        words = "Open it again" if site.closed else "Close it"
+        return format_html('{}{} <a class="row-link" href="{}">{}</a>', self.standing(site), since, address, words)
 
     @admin.display(description="hosts")
     def listed(self, site: Site) -> str:
@@ -131,7 +189,7 @@ class SiteAdmin(Page[Site]):
         more = len(site.hosts) - 2
         return ", ".join(site.hosts[:2]) + (f" and {more} more" if more > 0 else "") or "–"
 
-    @admin.display(description="challenges today")
+    @admin.display(description="today")
     def today(self, site: Site) -> str:
         """Return how many challenges were issued today, and how many may be."""
         issued: int = getattr(site, "issued", None) or 0

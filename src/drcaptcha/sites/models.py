@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.crypto import constant_time_compare, get_random_string
 
-from drcaptcha.errors import HostNotAllowed, UnknownSite
+from drcaptcha.errors import HostNotAllowed, SiteClosed, UnknownSite
 from drcaptcha.queries import Blank, Question, Rows, moment
 from drcaptcha.sites.hosts import matches
 
@@ -23,7 +23,7 @@ class Site(models.Model):
     """A place whose visitors are challenged. Votes of one visitor on two sites come from two sources."""
 
     name = models.CharField(max_length=200, unique=True)
-    sitekey = models.CharField(max_length=64, unique=True, default=new_sitekey, editable=False)
+    sitekey = models.CharField("site key", max_length=64, unique=True, default=new_sitekey, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -40,6 +40,9 @@ class Site(models.Model):
     )
     quota = models.PositiveIntegerField(default=0, help_text="Challenges a day (UTC); 0 for as many as are asked for.")
     created = models.DateTimeField(auto_now_add=True)
+    closed = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when its keys are refused; empty while it is open."
+    )
 
     HOME = "This installation"
     """The site that stands for the service's own pages, and for callers that name none."""
@@ -69,8 +72,8 @@ class Site(models.Model):
     @classmethod
     def _read(cls, rows: Rows) -> Self | None:
         """Return the site of a row with the columns that visitors need."""
-        for *columns, hosts, quota in rows:
-            return cls.from_db(None, _SITE, (*columns, json.loads(hosts), quota))
+        for *columns, hosts, quota, closed in rows:
+            return cls.from_db(None, _SITE, (*columns, json.loads(hosts), quota, closed))
         return None
 
     def allows(self, host: str) -> bool:
@@ -81,17 +84,20 @@ class Site(models.Model):
         """
         return not host or self.name == self.HOME or any(matches(host, listed) for listed in self.hosts)
 
-    def check_host(self, host: str) -> None:
-        """Refuse a host that the site has not listed.
+    def admit(self, host: str) -> None:
+        """Refuse whoever comes from a page on a host that the site has not listed, and all where it is closed.
 
         Raises:
-            HostNotAllowed: it is not listed.
+            SiteClosed: it is closed.
+            HostNotAllowed: the host is not listed.
         """
+        if self.closed:
+            raise SiteClosed
         if not self.allows(host):
             raise HostNotAllowed
 
 
-_SITE = ("id", "name", "sitekey", "hosts", "quota")
+_SITE = ("id", "name", "sitekey", "hosts", "quota", "closed")
 _NAMED = Question(lambda name: Site.objects.filter(name=name).values_list(*_SITE))
 _KEYED = Question(lambda sitekey: Site.objects.filter(sitekey=sitekey).values_list(*_SITE))
 _NUMBERED = Question(lambda number: Site.objects.filter(pk=number).values_list(*_SITE))
@@ -101,7 +107,7 @@ class SecretQuerySet(models.QuerySet["Secret"]):
     """The selections of secrets that the flows speak of."""
 
     def holding(self, now: datetime | Blank) -> Self:
-        """Select those that a server can prove itself with."""
+        """Select those that a server can prove itself with, once its site is open."""
         return self.filter(models.Q(ends=None) | models.Q(ends__gt=now))
 
 
@@ -134,7 +140,7 @@ class Secret(models.Model):
 
     @classmethod
     def site_of(cls, secret: str, now: datetime) -> Site | None:
-        """Return the site that a secret is of, or None where it is of none (any more).
+        """Return the open site that a secret is of, or None where it is of none (any more).
 
         However much of it is right, the same is compared, in constant time.
         """
@@ -145,7 +151,9 @@ class Secret(models.Model):
         return Site.numbered(found[0]) if found else None
 
 
-_HELD = Question(lambda now, start: Secret.objects.holding(now).filter(start=start).values_list("digest", "site"))
+_HELD = Question(
+    lambda now, start: Secret.objects.holding(now).filter(start=start, site__closed=None).values_list("digest", "site")
+)
 
 
 class Traffic(models.Model):

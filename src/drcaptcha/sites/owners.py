@@ -3,7 +3,7 @@
 from django.contrib.auth.models import Group, Permission
 
 GROUP = "Site owners"
-RIGHTS = ("view_site", "add_site", "change_site")
+RIGHTS = ("view_site", "add_site", "change_site", "delete_site")
 
 
 def ensure_group() -> Group:

@@ -1,4 +1,4 @@
-"""Registering sites and changing their secrets."""
+"""Registering sites, closing them, and changing their secrets."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -40,6 +40,31 @@ def register(
         raise NotPossible(str(error)) from error
     site = Site.objects.create(name=name, hosts=listed, quota=quota, owner=owner)
     return Registered(site, Secret.issue(site, now))
+
+
+def close(site: Site, *, now: datetime) -> None:
+    """Refuse the keys of a site from now on, until it is opened again.
+
+    Raises:
+        NotPossible: it is the service's own.
+    """
+    check_foreign(site)
+    Site.objects.filter(pk=site.pk, closed=None).update(closed=now)
+
+
+def reopen(site: Site) -> None:
+    """Let the keys of a site be good again."""
+    Site.objects.filter(pk=site.pk).update(closed=None)
+
+
+def check_foreign(site: Site) -> None:
+    """Refuse to close or delete the service's own site.
+
+    Raises:
+        NotPossible: it is that.
+    """
+    if site.name == Site.HOME:
+        raise NotPossible(f"“{Site.HOME}” is the service's own site: without it nobody could be asked here.")
 
 
 @transaction.atomic

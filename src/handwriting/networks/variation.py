@@ -11,8 +11,16 @@ PULL = 0.7
 """How far a knot is pulled either way: the standard deviation, in pixels."""
 
 
+THICKER, THINNER = 0.6, 0.5
+"""How far strokes go, at most, towards a pen that is two pixels wider, or narrower."""
+
+
 def varied(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn, stretch, slant, shift and bend each of ``images`` ``(n, 1, 28, 28)`` a little, each its own way."""
+    """Turn, stretch, slant, shift and bend each of ``images`` ``(n, 1, 28, 28)`` a little, and change its pen."""
+    return _with_other_pens(_moved(images, generator), generator)
+
+
+def _moved(images: Tensor, generator: torch.Generator) -> Tensor:
     count, device = len(images), images.device
 
     def between(reach: float) -> Tensor:
@@ -33,3 +41,11 @@ def _bent(count: int, device: torch.device, generator: torch.Generator) -> Tenso
     knots = torch.randn(count, 2, KNOTS, KNOTS, device=device, generator=generator) * (PULL * 2 / SIDE)
     places = nn.functional.interpolate(knots, size=(SIDE, SIDE), mode="bicubic", align_corners=True)
     return places.permute(0, 2, 3, 1)
+
+
+def _with_other_pens(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Make the strokes of each picture thicker or thinner, each by its own share."""
+    share = torch.empty(len(images), 1, 1, 1, device=images.device).uniform_(-1, 1, generator=generator)
+    wide, narrow = nn.functional.max_pool2d(images, 3, 1, 1), -nn.functional.max_pool2d(-images, 3, 1, 1)
+    thicker, thinner = THICKER * share.clamp(min=0), THINNER * (-share).clamp(min=0)
+    return images + thicker * (wide - images) + thinner * (narrow - images)

@@ -1,17 +1,23 @@
 """Networks, ensembles and runs as administrators see and start them."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
+from django.core.files.base import ContentFile
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
-from drcaptcha.learning.models import Ensemble, Membership, Network, Run
+from drcaptcha.challenges.models import Simulation
+from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network, Promotion, Run, Work
 from drcaptcha.learning.tasks import SILENCE
+from handwriting.alphabet import BALANCED
 from handwriting.networks import NAMES
 
 PICTURES = ("architecture_picture", "loss_picture", "accuracy_picture", "confusion_picture")
@@ -155,13 +161,101 @@ def test_it_refuses_members_that_do_not_fit_together(owner: Client, make_network
     assert not Membership.objects.exists()
 
 
-def test_an_ensemble_can_be_deleted_and_its_networks_stay(
-    owner: Client, make_ensemble: Callable[..., Ensemble]
+def deletion(row: Network | Ensemble) -> str:
+    return reverse(f"admin:learning_{row._meta.model_name}_delete", args=[row.pk])
+
+
+@pytest.fixture
+def make_evaluation(now: datetime) -> Callable[..., Evaluation]:
+    """Judge an ensemble or a network, with a picture."""
+
+    def make(row: Network | Ensemble) -> Evaluation:
+        networks = row.networks.all() if isinstance(row, Ensemble) else [row]
+        return Evaluation.objects.create(
+            **{row._meta.model_name: row},
+            weights={str(network.pk): 1.0 for network in networks},
+            created=now,
+            test_size=60,
+            accuracy=0.9,
+            seconds=1,
+            reliability_picture=ContentFile(b"picture", "reliability.png"),
+        )
+
+    return make
+
+
+def files() -> list[str]:
+    return sorted(path.name for path in Path(settings.MEDIA_ROOT).rglob("*.*"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_ensemble_is_deleted_with_its_files_and_its_networks_stay(
+    owner: Client, make_ensemble: Callable[..., Ensemble], make_evaluation: Callable[..., Evaluation]
 ) -> None:
     ensemble = make_ensemble(1)
-    assert owner.post(reverse("admin:learning_ensemble_delete", args=[ensemble.pk]), {"post": "yes"}).status_code == 302
+    before = files()
+    make_evaluation(ensemble)
+    assert len(files()) == len(before) + 1
+    page = owner.get(deletion(ensemble)).content.decode()
+    for phrase in ("Delete First light?", "its evaluations (1)", "Its networks stay"):
+        assert phrase in page
+    assert owner.post(deletion(ensemble), {"post": "yes"}).status_code == 302
     assert not Ensemble.objects.exists()
-    assert Network.objects.count() == 1
+    assert not Evaluation.objects.exists()
+    assert files() == before
+    network = Network.objects.get()
+    make_evaluation(network)
+    assert "Delete compact" in owner.get(deletion(network)).content.decode()
+    assert owner.post(deletion(network), {"post": "yes"}).status_code == 302
+    assert files() == []
+    assert not (Path(settings.MEDIA_ROOT) / "networks" / network.folder).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_that_comes_to_nothing_leaves_the_files(
+    make_network: Callable[..., Network], make_evaluation: Callable[..., Evaluation]
+) -> None:
+    network = make_network()
+    make_evaluation(network)
+    before = files()
+    with transaction.atomic():
+        network.delete()
+        transaction.set_rollback(True)
+    assert files() == before
+    assert Network.objects.exists()
+
+
+def test_what_an_ensemble_needs_can_not_be_deleted_and_the_page_says_why(
+    owner: Client, make_ensemble: Callable[..., Ensemble], make_evaluation: Callable[..., Evaluation], now: datetime
+) -> None:
+    ensemble = make_ensemble(1, 1)
+    judged = make_evaluation(ensemble)
+    Promotion.objects.create(
+        evaluation=judged, name="First light", classes="".join(BALANCED.classes), reason="first", created=now
+    )
+    former = ensemble.memberships.latest("pk")
+    former.delete()
+    rows = [ensemble, *Network.objects.order_by("pk")]
+    reasons = ("First light serves", "First light decides, or has decided, with it", "has decided, with it")
+    for row, reason in zip(rows, reasons, strict=True):
+        for answer in (owner.get(deletion(row)), owner.post(deletion(row), {"post": "yes"})):
+            assert answer.status_code == 409
+            assert reason in answer.content.decode()
+    bulk = {"action": "delete_selected", "_selected_action": [former.network_id], "post": "yes"}
+    page = owner.post("/admin/learning/network/", bulk, follow=True).content.decode()
+    assert "has decided, with it" in page
+    assert (Network.objects.count(), Ensemble.objects.count()) == (2, 1)
+
+
+def test_networks_that_none_needs_go_together_for_whoever_may(
+    owner: Client, reader: Client, make_network: Callable[..., Network]
+) -> None:
+    rows = [make_network().pk for _ in range(2)]
+    assert reader.post(deletion(Network.objects.get(pk=rows[0])), {"post": "yes"}).status_code == 403
+    bulk = {"action": "delete_selected", "_selected_action": rows}
+    assert "label snapshot" in owner.post("/admin/learning/network/", bulk).content.decode()
+    owner.post("/admin/learning/network/", bulk | {"post": "yes"})
+    assert not Network.objects.exists()
 
 
 def test_an_action_evaluates_again(owner: Client, make_ensemble: Callable[..., Ensemble]) -> None:
@@ -287,10 +381,13 @@ def test_a_run_can_not_be_changed_or_removed(owner: Client, db: None) -> None:
     assert owner.post(reverse("admin:learning_run_delete", args=[run.pk]), {"post": "yes"}).status_code == 403
 
 
-def test_a_run_whose_worker_is_gone_is_noticed_by_who_looks(reader: Client, db: None) -> None:
-    for address in ("learning_run_changelist", "learning_run_change", "learning_run_progress"):
-        run = Run.objects.create(kind="training", state=Run.State.RUNNING)
-        Run.objects.filter(pk=run.pk).update(updated=timezone.now() - SILENCE - timedelta(seconds=1))
-        reader.get(reverse(f"admin:{address}", args=[] if address.endswith("list") else [run.pk]))
-        run.refresh_from_db()
-        assert run.state == Run.State.FAILED
+@pytest.mark.parametrize("kind", [Run, Simulation])
+def test_work_whose_worker_is_gone_is_noticed_by_who_looks(reader: Client, kind: type[Work]) -> None:
+    asked = {"kind": "training"} if kind is Run else {"probes": 9, "accept": 0.9, "agreement": 2}
+    for address in ("changelist", "change", "progress"):
+        row = kind._default_manager.create(state=Work.State.RUNNING, **asked)
+        kind._default_manager.filter(pk=row.pk).update(updated=timezone.now() - SILENCE - timedelta(seconds=1))
+        name = f"admin:{kind._meta.app_label}_{kind._meta.model_name}_{address}"
+        reader.get(reverse(name, args=[] if address == "changelist" else [row.pk]))
+        row.refresh_from_db()
+        assert row.state == Work.State.FAILED

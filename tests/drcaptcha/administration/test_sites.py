@@ -2,9 +2,11 @@
 
 import re
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
-from django.contrib.auth.models import User
+from django.apps import apps
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -168,3 +170,54 @@ def test_the_group_of_owners_is_made_once_and_kept_as_it_was_changed() -> None:
     assert set(group.permissions.values_list("codename", flat=True)) == set(owners.RIGHTS)
     group.permissions.clear()
     assert not owners.ensure_group().permissions.exists()
+
+
+def test_an_owner_closes_a_site_and_opens_it_again(librarian: Client, library: Site) -> None:
+    assert "Close it" in librarian.get(address(library)).content.decode()
+    assert "423 site-closed" in librarian.get(address(library, "close")).content.decode()
+    library.refresh_from_db()
+    assert library.closed is None, "to look changes nothing"
+    page = librarian.post(address(library, "close"), {"to": "closed"}, follow=True).content.decode()
+    library.refresh_from_db()
+    assert library.closed is not None
+    assert "Open it again" in page
+    assert f"closed</span> since {library.closed:%Y-%m-%d %H:%M}" in page
+    assert "good again at once" in librarian.get(address(library, "close")).content.decode()
+    librarian.post(address(library, "close"), {"to": "open"})
+    library.refresh_from_db()
+    assert library.closed is None
+
+
+def test_an_owner_deletes_a_site_and_is_told_what_goes(librarian: Client, library: Site) -> None:
+    counting.count(library.pk, timezone.now(), issued=1234)
+    page = librarian.get(address(library, "delete")).content.decode()
+    for phrase in ("Delete Library?", "its secrets", "1,234 challenges", "voted stays", "close it instead"):
+        assert phrase in page
+    assert Site.objects.filter(name="Library").exists()
+    assert librarian.post(address(library, "delete"), {"post": "yes"}).status_code == 302
+    assert not Site.objects.filter(name="Library").exists()
+
+
+def test_nobody_closes_or_deletes_anothers_site_or_the_services_own(
+    owner: Client, reader: Client, curator: Client, library: Site
+) -> None:
+    home = Site.of(None)
+    for what in ("close", "delete"):
+        assert curator.post(address(library, what), {"post": "yes", "to": "closed"}).status_code in {302, 404}
+        assert reader.post(address(library, what), {"post": "yes", "to": "closed"}).status_code in {302, 403, 404}
+        answer = owner.post(address(home, what), {"post": "yes", "to": "closed"})
+        assert answer.status_code == 409
+        assert "nobody could be asked here" in answer.content.decode()
+    assert set(Site.objects.values_list("name", "closed")) == {("Library", None), (Site.HOME, None)}
+
+
+def test_owners_of_before_may_delete_too() -> None:
+    group = owners.ensure_group()
+    migration = import_module("drcaptcha.sites.migrations.0003_closed")
+    for rights, then in (
+        ({"view_site"}, {"view_site"}),
+        (migration.BEFORE, migration.BEFORE | {"delete_site"}),
+    ):
+        group.permissions.set(Permission.objects.filter(content_type__app_label="sites", codename__in=rights))
+        migration.let_owners_delete(apps, None)
+        assert set(group.permissions.values_list("codename", flat=True)) == then

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -11,7 +13,10 @@ from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
 from drcaptcha.glyphs.models import Glyph, State
+from drcaptcha.labelling import estimating
+from drcaptcha.labelling.models import Source, Vote
 from drcaptcha.sites.models import Site, Traffic
+from drcaptcha.sites.registering import close, reopen
 from tests.registered import ORIGIN, Create, Keys, PassOn
 
 MakeCaptcha = Callable[..., Captcha]
@@ -59,6 +64,52 @@ def test_a_challenge_is_shown_where_the_site_says(
     if status == 403:
         assert code_of(answer) == "host-not-allowed"
         assert not Traffic.objects.exists()
+
+
+def test_a_closed_sites_keys_are_refused_at_once_until_it_is_opened_again(
+    client: Client, library: Keys, pass_on: PassOn
+) -> None:
+    site, asked = Site.objects.get(sitekey=library.sitekey), {"sitekey": library.sitekey}
+    response = pass_on(library)
+    _, issued = challenge(client, asked, Origin=ORIGIN)
+    answer = {"challenge": issued["challenge"], "answer": "eaATOM"}
+    close(site, now=timezone.now())
+    before = Traffic.objects.get().issued
+    refusal = client.post("/api/v1/challenges", asked, "application/json", headers={"Origin": ORIGIN})
+    assert (refusal.status_code, code_of(refusal.json())) == (423, "site-closed")
+    assert refusal["Access-Control-Allow-Origin"] == ORIGIN, "so that the widget can say so"
+    late = client.post("/api/v1/answers", answer, "application/json", headers={"Origin": ORIGIN})
+    assert (late.status_code, code_of(late.json())) == (423, "site-closed")
+    server = {"secret": library.secret, "response": response}
+    assert client.post("/recaptcha/api/siteverify", server).json()["error-codes"] == ["invalid-input-secret"]
+    assert Traffic.objects.get().issued == before
+    reopen(site)
+    assert client.post("/recaptcha/api/siteverify", server).json()["success"] is True
+    assert client.post("/api/v1/answers", answer, "application/json", headers={"Origin": ORIGIN}).json()["passed"]
+
+
+def test_with_a_site_go_its_keys_and_counts_while_votes_and_labels_stay(
+    client: Client, library: Keys, pass_on: PassOn
+) -> None:
+    response = pass_on(library)
+    votes, labels = Vote.objects.count(), list(Glyph.objects.values_list("pk", "label", "posterior"))
+    _, issued = challenge(client, {"sitekey": library.sitekey}, Origin=ORIGIN)
+    Site.objects.get(sitekey=library.sitekey).delete()
+    assert challenge(client, {"sitekey": library.sitekey}, Origin=ORIGIN)[0] == 404
+    late = client.post("/api/v1/answers", {"challenge": issued["challenge"], "answer": "eaATOM"}, "application/json")
+    assert code_of(late.json()) == "challenge-invalid"
+    server = {"secret": library.secret, "response": response}
+    assert client.post("/recaptcha/api/siteverify", server).json()["error-codes"] == ["invalid-input-secret"]
+    assert not Traffic.objects.exists()
+    assert not Attempt.objects.exists()
+    assert Vote.objects.count() == votes > 0
+    assert set(Source.objects.values_list("site", flat=True)) == {None}
+    assert list(Glyph.objects.values_list("pk", "label", "posterior")) == labels
+    assert estimating.relabel(now=timezone.now()) == 0
+    answered = Captcha.objects.filter(available=None)
+    assert answered.count() == 1
+    call_command("forget", "--days", "2", stdout=StringIO())
+    assert not answered.exists()
 
 
 def test_localhost_is_a_host_where_it_is_listed(client: Client, create_site: Create) -> None:

@@ -129,7 +129,7 @@ def test_a_simulation_whose_worker_is_gone_is_given_up() -> None:
     gone, alive = queue(), queue()
     Simulation.objects.update(state=State.RUNNING)
     Simulation.objects.filter(pk=gone.pk).update(updated=now - SILENCE - timedelta(seconds=1))
-    assert give_up_orphans(now, Simulation) == 1
+    assert give_up_orphans(now) == 1
     gone.refresh_from_db()
     alive.refresh_from_db()
     assert (gone.state, alive.state) == (State.FAILED, State.RUNNING)

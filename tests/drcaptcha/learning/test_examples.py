@@ -5,15 +5,20 @@ import pytest
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import DataSet, Glyph, Split
-from drcaptcha.learning import examples
+from drcaptcha.learning import examples, freezing
+from drcaptcha.learning.examples import Examples
 from handwriting.alphabet import BALANCED, Alphabet
 
 RNG = np.random.default_rng
 
 
+def training(*, subset: int | None, rng: np.random.Generator) -> Examples:
+    return freezing.freeze(BALANCED, subset=subset, rng=rng).examples()
+
+
 def test_labels_become_the_index_of_their_class(make_glyph: Callable[..., Glyph]) -> None:
     made = [make_glyph(label) for label in ("c", "C", "a", "7")]
-    found = examples.training(BALANCED, subset=None, rng=RNG(0))
+    found = training(subset=None, rng=RNG(0))
     assert [BALANCED.classes[index] for index in found.labels] == ["C", "C", "a", "7"]
     np.testing.assert_array_equal(found.glyphs, [glyph.array for glyph in made])
 
@@ -23,14 +28,14 @@ def test_unknown_and_test_glyphs_are_not_learned_from(make_glyph: Callable[..., 
     make_glyph("B", split=Split.TEST)
     make_glyph("C")
     make_glyph("D")
-    found = examples.training(BALANCED, subset=None, rng=RNG(0))
+    found = training(subset=None, rng=RNG(0))
     assert [BALANCED.classes[index] for index in found.labels] == ["C", "D"]
 
 
 def test_a_label_that_does_not_say_which_class_teaches_nothing(make_glyph: Callable[..., Glyph]) -> None:
     for label in "AKK":
         make_glyph(label, caseless=True)
-    found = examples.training(BALANCED, subset=None, rng=RNG(0))
+    found = training(subset=None, rng=RNG(0))
     assert [BALANCED.classes[index] for index in found.labels] == ["K", "K"]
     assert DataSet.objects.get().caseless
 
@@ -42,7 +47,7 @@ def test_characters_of_another_alphabet_are_left_out(add_glyphs: Callable[..., N
 
 def test_a_subset_is_chosen_by_seed(add_glyphs: Callable[..., None]) -> None:
     add_glyphs(60)
-    one, same, other = (examples.training(BALANCED, subset=20, rng=RNG(seed)) for seed in (1, 1, 2))
+    one, same, other = (training(subset=20, rng=RNG(seed)) for seed in (1, 1, 2))
     assert len(one) == 20
     np.testing.assert_array_equal(one.glyphs, same.glyphs)
     assert not np.array_equal(one.glyphs, other.glyphs)
@@ -50,14 +55,14 @@ def test_a_subset_is_chosen_by_seed(add_glyphs: Callable[..., None]) -> None:
 
 def test_a_subset_of_more_than_there_are_is_all(add_glyphs: Callable[..., None]) -> None:
     add_glyphs(6)
-    assert len(examples.training(BALANCED, subset=100, rng=RNG(0))) == 6
+    assert len(training(subset=100, rng=RNG(0))) == 6
 
 
 @pytest.mark.usefixtures("db")
 def test_it_says_what_is_missing() -> None:
     with pytest.raises(NotPossible, match=r"0 labelled training glyphs.*importemnist"):
-        examples.training(BALANCED, subset=None, rng=RNG(0))
+        training(subset=None, rng=RNG(0))
     with pytest.raises(NotPossible, match=r"no labelled test glyphs.*importemnist"):
         examples.judging(BALANCED)
     with pytest.raises(NotPossible, match="at least 2"):
-        examples.training(BALANCED, subset=1, rng=RNG(0))
+        training(subset=1, rng=RNG(0))

@@ -11,10 +11,12 @@ from PIL import Image
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Glyph, Split
-from drcaptcha.learning import examples, judging, resuming
+from drcaptcha.labelling.models import Role, Source, Vote
+from drcaptcha.learning import examples, experiments, judging, resuming, snapshots
 from drcaptcha.learning.experiments import Plan, Step, train
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
 from drcaptcha.learning.resuming import Trail
+from drcaptcha.sites.models import Site
 from handwriting.alphabet import BALANCED
 from handwriting.inference import Classifier
 
@@ -131,7 +133,7 @@ def test_a_plan_that_was_broken_off_goes_on_from_the_last_whole_epoch(now: datet
     plan = Plan(("slim",), epochs=3, batch_size=32)
     with pytest.raises(KeyboardInterrupt):
         train(plan, now=now, progress=stop_at(0.5))
-    assert len(left_behind()) == 1
+    assert sorted(path.name for path in left_behind()) == ["0.npz", "labels.npz", "networks.json"]
     steps: list[Step] = []
     network = train(plan, now=now, progress=steps.append).networks.get()
     assert next(step.batch.epoch for step in steps if step.batch) == 2
@@ -190,17 +192,110 @@ def test_a_plan_is_not_trained_twice_at_once(now: datetime) -> None:
     assert Network.objects.count() == 2
 
 
+PLAN = Plan(("slim",), epochs=3, batch_size=32, seed=5)
+
+
+def broken_off(plan: Plan, now: datetime) -> None:
+    """Train ``plan`` for somewhat more than one of its three epochs."""
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, now=now, progress=stop_at(0.5))
+
+
+def epochs_of(steps: list[Step]) -> set[int]:
+    return {step.batch.epoch for step in steps if step.batch}
+
+
+@pytest.fixture
+def voted(material: None, now: datetime) -> Glyph:
+    """Let a vote have given one glyph its label."""
+    glyph = Glyph.objects.filter(split=Split.TRAIN, label="A").earliest("pk")
+    source = Source.objects.create(site=Site.of(None), key="s", created=now, honesty=90)
+    Glyph.objects.filter(pk=glyph.pk).update(given="", state="accepted")
+    Vote.objects.create(glyph=glyph, source=source, captcha=1, role=Role.PROBE, typed="A", answer="A", created=now)
+    return glyph
+
+
+def test_one_that_was_broken_off_goes_on_with_its_labels_bit_for_bit(
+    voted: Glyph, add_glyphs: Callable[..., None], now: datetime
+) -> None:
+    whole = train(PLAN, now=now).networks.get()
+    broken_off(PLAN, now)
+    Glyph.objects.filter(split=Split.TRAIN, label="B").update(label="1", given="1")
+    Vote.objects.all().delete()
+    add_glyphs(20, seed=8)
+    steps: list[Step] = []
+    same = train(PLAN, now=now, progress=steps.append).networks.get()
+    assert epochs_of(steps) == {2, 3}
+    assert f"going on with the 180 labels of {datetime.now(UTC):%Y-}" in steps[1].line
+    for name in ("onnx", "float_onnx", "snapshot"):
+        one, other = (Path(getattr(network, name).path).read_bytes() for network in (whole, same))
+        assert one == other, name
+    for name in ("snapshot_hash", "given_labels", "voted_labels", "known_labels", "train_size"):
+        assert getattr(same, name) == getattr(whole, name)
+    assert same.voted_labels == 1
+    after = train(PLAN, now=now).networks.get()
+    assert (after.known_labels, left_behind()) == (200, []), "with the end of the training its labels are let go"
+    assert after.snapshot_hash == examples.labelled(BALANCED, Split.TRAIN).fingerprint(BALANCED)
+
+
 @pytest.mark.usefixtures("material")
-def test_other_labels_start_anew(now: datetime) -> None:
-    plan = Plan(("slim",), epochs=2)
-    glyph = Glyph.objects.filter(split=Split.TRAIN).latest("pk")
-    for _ in range(2):
+def test_it_goes_on_in_the_numbers_that_it_began_in(now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busier than before may find that others are quicker."""
+    plan = replace(PLAN, networks=("slim", "slim"))
+    monkeypatch.setattr(experiments, "precision_for", lambda *_: "float32")
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, now=now, progress=stop_at(0.25))
+    monkeypatch.setattr(experiments, "precision_for", lambda *_: "bfloat16")
+    steps: list[Step] = []
+    ensemble = train(plan, now=now, progress=steps.append)
+    assert next(step.batch.epoch for step in steps if step.batch) == 2
+    assert [network.history["precision"] for network in ensemble.networks.all()] == ["float32", "float32"]
+    assert train(plan, now=now).networks.first().history["precision"] == "bfloat16"
+
+
+@pytest.mark.usefixtures("material")
+def test_other_plans_have_labels_of_their_own_and_who_wants_begins_anew(
+    add_glyphs: Callable[..., None], now: datetime
+) -> None:
+    broken_off(PLAN, now)
+    add_glyphs(20, seed=8)
+    assert train(replace(PLAN, seed=6), now=now).networks.get().known_labels == 200
+    steps: list[Step] = []
+    anew = train(PLAN, now=now, anew=True, progress=steps.append).networks.get()
+    assert (epochs_of(steps), anew.known_labels) == ({1, 2, 3}, 200)
+
+
+@pytest.mark.usefixtures("material")
+def test_glyphs_that_were_deleted_are_learned_no_more(now: datetime) -> None:
+    plan = replace(PLAN, networks=("slim", "slim"))
+    first = train(plan, now=now, progress=stop_at(0.75)).networks.get()
+    deleted = Glyph.objects.filter(split=Split.TRAIN).earliest("pk")
+    deleted.delete()
+    steps: list[Step] = []
+    ensemble = train(plan, now=now, progress=steps.append)
+    assert "179 labels" in steps[1].line
+    assert "without 1 whose glyphs were deleted" in steps[1].line
+    assert epochs_of(steps) == {1, 2, 3}, "the network that was begun can't go on as if nothing had happened"
+    assert first in ensemble.networks.all(), "the one that was finished stays"
+    second = snapshots.of(ensemble.networks.exclude(pk=first.pk).get())
+    assert second is not None
+    assert deleted.pk not in second.keys
+    assert len(second.keys) == 179
+
+
+@pytest.mark.usefixtures("material")
+def test_labels_that_can_not_be_read_or_learned_start_anew(add_glyphs: Callable[..., None], now: datetime) -> None:
+    for spoil in (
+        lambda: [path.write_bytes(b"PK") for path in left_behind()],
+        lambda: Glyph.objects.filter(split=Split.TRAIN).delete(),
+    ):
+        broken_off(PLAN, now)
+        spoil()
+        add_glyphs(40, seed=Glyph.objects.latest("pk").pk)
         steps: list[Step] = []
-        with pytest.raises(KeyboardInterrupt):
-            train(plan, now=now, progress=stop_at(0.9, steps))
-        assert next(step.batch.epoch for step in steps if step.batch) == 1
-        Glyph.objects.filter(pk=glyph.pk).update(label="B" if glyph.label == "A" else "A")
-    assert len(left_behind()) == 2
+        network = train(PLAN, now=now, progress=steps.append).networks.get()
+        assert epochs_of(steps) == {1, 2, 3}
+        assert network.known_labels == Glyph.objects.filter(split=Split.TRAIN).count()
 
 
 def test_what_was_left_long_ago_is_thrown_away(now: datetime) -> None:

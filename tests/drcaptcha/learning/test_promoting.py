@@ -7,12 +7,13 @@ from importlib import import_module
 import numpy as np
 import pytest
 from django.apps import apps
+from django.db import transaction
 from pytest_django import Settings
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.glyphs.models import Split
 from drcaptcha.learning import judging, promoting, registry, scoring
-from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network, Promotion, Run
+from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network, Promotion
 from handwriting.alphabet import BALANCED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.training]
@@ -115,18 +116,22 @@ def test_there_may_be_none_to_go_back_to(ensemble: Ensemble, now: datetime) -> N
         promoting.roll_back(now=now)
 
 
-def test_when_the_champion_is_deleted_the_one_before_serves(
+def test_the_champion_can_not_be_deleted_until_another_serves(
     challenge: Callable[..., Evaluation], now: datetime
 ) -> None:
     judged = challenge()
     promoting.promote(judged, reason="tried", by="ada", now=now)
+    with pytest.raises(NotPossible, match=r"challenger serves.*Let another"), transaction.atomic():
+        judged.ensemble.delete()
+    assert serving() == "challenger"
+    promoting.roll_back(now=now)
     judged.ensemble.delete()
     assert serving() == "bars"
-    run = Run.objects.get()
-    assert (run.kind, run.ensemble.name) == ("opinions", "bars")
-    assert Promotion.objects.order_by("pk").last().name == "challenger"
-    challenge(name="bystander").ensemble.delete()
-    assert Run.objects.count() == 1, "one that did not serve changes nothing"
+    assert [(row.name, row.evaluation is None) for row in Promotion.objects.order_by("pk")] == [
+        ("bars", False),
+        ("challenger", True),
+        ("bars", False),
+    ]
 
 
 def test_the_champion_is_judged_again_on_new_test_glyphs_before_it_is_compared(

@@ -59,8 +59,11 @@ def test_enough_new_labels_start_a_training(
     assert retrain_if_due(now=now) is None
     add_glyphs(1, seed=9)
     run = retrain_if_due(now=now)
-    assert (run.kind, run.options) == ("training", {"networks": ["slim"], "minutes": 5})
+    plan = {"networks": ["slim"], "minutes": 5}
+    assert (run.kind, run.options) == ("training", plan | {"anew": True}), "it is the new labels that it is for"
     assert retrain_if_due(now=now) is None, "one is under way"
+    Run.objects.update(state=Run.State.FAILED, updated=now)
+    assert retrain_if_due(now=now + timedelta(hours=2)).options == plan, "it goes on with what was broken off"
     assert str(Policy.current()) == "after 20 new labels: slim for 5 minutes"
 
 

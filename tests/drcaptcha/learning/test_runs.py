@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from drcaptcha.learning import tasks
+from drcaptcha.learning.experiments import Plan, Step, train
 from drcaptcha.learning.models import Ensemble, Network, Run
 
 pytestmark = [pytest.mark.training, pytest.mark.django_db(transaction=True)]
@@ -31,6 +32,31 @@ def test_a_training_ends_with_an_ensemble(material: None) -> None:
     assert run.ensemble == Ensemble.objects.get(name="queued")
     assert "of 60" in run.line
     assert Network.objects.get().epochs == 3
+
+
+def test_one_that_was_broken_off_goes_on_with_its_labels_unless_it_is_to_begin_anew(
+    material: None, add_glyphs: Callable[..., None]
+) -> None:
+    plan = Plan(("slim",), epochs=2, batch_size=16)
+    options = {"networks": ["slim"], "epochs": 2, "batch_size": 16, "anew": True}
+
+    def stop(step: Step) -> None:
+        if step.batch and step.share > 0.6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, now=timezone.now(), progress=stop)
+    failed = Run.objects.create(kind="training", state=Run.State.FAILED, options=options)
+    add_glyphs(20, seed=8)
+    tasks.queue_again(failed)
+    work()
+    assert Network.objects.get().known_labels == 180
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, now=timezone.now(), progress=stop)
+    add_glyphs(20, seed=9)
+    tasks.queue_training(options)
+    work()
+    assert Network.objects.latest("pk").known_labels == 220
 
 
 def test_an_evaluation_adds_to_its_ensemble(ensemble: Ensemble) -> None:

@@ -22,6 +22,7 @@ from drcaptcha.pages import wording
 from drcaptcha.pages.plain import _place, policy
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Secret, Site, Traffic
+from drcaptcha.sites.registering import close
 from drcaptcha.widget.views import parts
 
 FRAMED = {"HTTP_REFERER": "https://www.museum.example/guestbook"}
@@ -286,3 +287,10 @@ def test_all_languages_of_the_widget_are_whole() -> None:
         for key, text in english.items():
             assert set(re.findall(r"\{\w+\}", texts[key])) == set(re.findall(r"\{\w+\}", text)), (language, key)
             assert language == "en" or texts[key] != text, (language, key)
+
+
+def test_a_closed_site_says_so_in_the_visitors_language(client: Client, site: Site) -> None:
+    close(site, now=timezone.now())
+    answer = client.get(address(site), HTTP_ACCEPT_LANGUAGE="de")
+    assert answer.status_code == 423
+    assert "Diese Website hat ihr Captcha geschlossen." in answer.content.decode()

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from drcaptcha.sites.checks import test_keys as check_test_keys
 from drcaptcha.sites.models import Secret, Site
-from drcaptcha.sites.registering import rotate
+from drcaptcha.sites.registering import register, rotate
 
 pytestmark = pytest.mark.django_db
 
@@ -110,3 +110,13 @@ def test_production_knows_no_test_keys_unless_it_is_told(
     command = [sys.executable, "-c", program]
     said = subprocess.run(command, env=basis | path | environment, capture_output=True, text=True, check=True).stdout
     assert said.strip() == known
+
+
+def test_a_site_is_closed_and_opened_again_but_not_the_services_own() -> None:
+    site = register("Library", ["www.museum.example"], now=timezone.now()).site
+    for option, closed in (([], True), (["--open"], False)):
+        assert f"is {'closed' if closed else 'open'}" in run("closesite", site.sitekey, *option)
+        site.refresh_from_db()
+        assert bool(site.closed) is closed
+    with pytest.raises(CommandError, match="nobody could be asked"):
+        run("closesite", Site.of(None).sitekey)

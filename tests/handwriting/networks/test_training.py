@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from handwriting.networks import precision, training
 from handwriting.networks.precision import Precision
@@ -35,6 +36,15 @@ def test_the_same_seed_gives_the_same_weights(bars: Bars, name: str) -> None:
     for key, weights in one.network.state_dict().items():
         assert torch.equal(weights, same.network.state_dict()[key])
     assert one.history != other.history
+
+
+def test_normalisation_fits_glyphs_as_they_are(bars: Bars) -> None:
+    trained = train("slim", *bars, classes=3, options=QUICK)
+    convolution, norm = trained.network.stages[0][:2]
+    kept, _ = hold_out(bars[0])
+    with torch.inference_mode():
+        seen = convolution(training.scaled(torch.from_numpy(bars[0][kept]).unsqueeze(1)))
+    assert torch.allclose(norm.running_mean, seen.mean((0, 2, 3)), atol=1e-4)
 
 
 def test_training_leaves_the_callers_random_numbers_alone(bars: Bars) -> None:
@@ -219,15 +229,17 @@ def test_targets_and_weights_must_fit(bars: Bars) -> None:
 
 
 def test_balance_makes_up_for_a_class_that_is_rare() -> None:
-    """Glyphs that are all alike tell nothing, so a network can only say how frequent the classes are."""
-    glyphs, labels = np.zeros((200, 28, 28), np.uint8), np.repeat([0, 1], [160, 40])
-    glyphs[:, 0, 0] = np.arange(200)  # So that they do not all fall on one side of the split.
+    """Clouds tell nothing, so a network can only say how frequent the classes are."""
+    noise = gaussian_filter(np.random.default_rng(0).normal(0, 1, (300, 28, 28)), (0, 3, 3))
+    clouds = (255 * (noise > 0)).astype(np.uint8)
+    glyphs, labels = clouds[:200], np.repeat([0, 1], [160, 40])
 
     def odds(balance: float) -> float:
         options = Options(3, 16, precision="float32", balance=balance)
         network = train("slim", glyphs, labels, classes=2, options=options).network
         with torch.inference_mode():
-            rest, rare = network(torch.zeros(1, 1, 28, 28)).softmax(1)[0].tolist()
+            said = network(training.scaled(torch.from_numpy(clouds[200:]).unsqueeze(1)))
+            rest, rare = said.log_softmax(1).mean(0).exp().tolist()
         return float(rare / rest)
 
     assert odds(1) / odds(0) == pytest.approx(4, rel=0.5), "one class has four times as many glyphs"

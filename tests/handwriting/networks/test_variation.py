@@ -31,6 +31,14 @@ def test_it_bends_what_is_straight() -> None:
     assert (centres.T - straight).abs().mean() > 0.1, "no straight line goes through its pixels"
 
 
+def test_pens_differ() -> None:
+    crosses = torch.zeros(200, 1, 28, 28)
+    crosses[:, :, 4:24, 13:15], crosses[:, :, 13:15, 4:24] = 1, 1
+    ink = varied(crosses, torch.Generator().manual_seed(0)).sum((1, 2, 3)) / crosses[0].sum()
+    assert 0.3 < ink.min() < 0.8, "thin"
+    assert 1.5 < ink.max() < 2.2, "thick"
+
+
 def test_the_same_generator_varies_alike(images: torch.Tensor) -> None:
     one, same, other = (varied(images, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(one, same)

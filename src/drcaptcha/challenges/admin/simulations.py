@@ -13,13 +13,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
-from drcaptcha.administration.base import Work, link, once
+from drcaptcha.administration.base import link, once
 from drcaptcha.administration.charts import Line, line
 from drcaptcha.challenges import tasks
 from drcaptcha.challenges.models import Simulation
 from drcaptcha.glyphs.admin import picture
 from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling.weighing import OURS
+from drcaptcha.learning.admin.work import WatchedWork
 from handwriting.consensus.rules import RULES
 from handwriting.crowds import AMBIGUOUS, CROWDS
 
@@ -102,7 +103,7 @@ class SimulationForm(forms.ModelForm[Simulation]):
 
 
 @admin.register(Simulation)
-class SimulationAdmin(Work[Simulation]):
+class SimulationAdmin(WatchedWork[Simulation]):
     """Simulations on a copy: nothing here changes by them. To add one is to start it."""
 
     list_display = (

@@ -16,9 +16,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from drcaptcha.administration.base import LogInline, Page, TabularInline, link, once, progress
+from drcaptcha.administration.base import Deletable, LogInline, TabularInline, link, once, progress
 from drcaptcha.errors import BadRequest, DrCaptchaError
-from drcaptcha.learning import previewing, registry, tasks
+from drcaptcha.learning import deleting, previewing, registry, tasks
 from drcaptcha.learning.admin import cells
 from drcaptcha.learning.admin.cells import share
 from drcaptcha.learning.models import Ensemble, Evaluation, Membership, Network
@@ -40,6 +40,15 @@ class MembershipFormSet(forms.BaseInlineFormSet[Membership, Ensemble, forms.Mode
                 yield row["network"], row["weight"]
 
 
+class MembershipForm(forms.ModelForm[Membership]):
+    """A member. Its weight is shown in four digits; one that is left alone stays as exact as it is."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "weight" in self.initial:
+            self.initial["weight"] = round(self.initial["weight"], 4)
+
+
 class NetworkChoice(forms.ModelChoiceField[Network]):
     """A choice of network that says how good each is."""
 
@@ -52,6 +61,7 @@ class MembershipInline(TabularInline[Membership, Ensemble]):
     """The members of an ensemble, to be edited with it."""
 
     model = Membership
+    form = MembershipForm
     formset = MembershipFormSet
     fields = ("network", "weight")
     extra = 0
@@ -117,7 +127,7 @@ class EvaluationInline(LogInline[Evaluation, Ensemble]):
 
 
 @admin.register(Ensemble)
-class EnsembleAdmin(Page[Ensemble]):
+class EnsembleAdmin(Deletable[Ensemble]):
     """Networks that decide together. To save one is to normalise its weights and to judge it anew."""
 
     list_display = ("name", "accuracy_share", "serving", "members", "created")
@@ -125,8 +135,9 @@ class EnsembleAdmin(Page[Ensemble]):
     fieldsets = (
         (None, {"fields": (("name", "serving"), "work")}),
         ("How they decide", {"fields": (("pooling", "correction"), "preview")}),
-        ("Judged", {"fields": ("judgement", "comparison", "classes_judged", "pictures")}),
+        ("Judged", {"classes": ("judged",), "fields": ("judgement", "comparison", "classes_judged", "pictures")}),
     )
+    add_fieldsets = ((None, {"fields": ("name",)}), fieldsets[1])
     readonly_fields = ("serving", "work", "preview", "judgement", "comparison", "classes_judged", "pictures")
     inlines = (MembershipInline, EvaluationInline)
     actions = ("evaluate", "optimise", "score", "compare")
@@ -136,6 +147,14 @@ class EnsembleAdmin(Page[Ensemble]):
             Script("administration/progress.js", type="module"),
             Script("administration/weights.js", type="module"),
         )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Ensemble | None = None) -> Any:
+        """Leave out what a new one does not have yet."""
+        return super().get_fieldsets(request, obj) if obj else self.add_fieldsets
+
+    def get_inlines(self, request: HttpRequest, obj: Ensemble | None) -> Any:  # noqa: ARG002
+        """Leave out the evaluations of a new one, which has none."""
+        return self.inlines if obj else self.inlines[:1]
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address that tells what weights would be worth."""
@@ -180,6 +199,23 @@ class EnsembleAdmin(Page[Ensemble]):
             ensemble = Ensemble.objects.get(pk=form.instance.pk)
             ensemble.normalize()
             self._evaluate(request, ensemble)
+
+    def check_deletion(self, row: Ensemble) -> None:
+        """Refuse where it serves."""
+        deleting.check(row)
+
+    def going(self, row: Ensemble) -> list[str]:
+        """Return what goes with an ensemble."""
+        judged, opinions = row.evaluations.count(), row.priors.count()
+        parts = (
+            (judged, f"its evaluations ({judged:,}), with their pictures"),
+            (opinions, f"its opinions of glyphs ({opinions:,}); labels that rest on them are weighed anew"),
+        )
+        return [text for count, text in parts if count]
+
+    def staying(self, row: Ensemble) -> str:  # noqa: ARG002
+        """Return what stays."""
+        return "Its networks stay, and so does its line in the history of what served."
 
     @admin.action(description="Evaluate again", permissions=["change"])
     def evaluate(self, request: HttpRequest, queryset: QuerySet[Ensemble]) -> None:

@@ -14,10 +14,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from drcaptcha.administration.base import Log, link, once, refusing
+from drcaptcha.administration.base import Deletable, Log, link, once, refusing
 from drcaptcha.glyphs.admin import picture
 from drcaptcha.glyphs.models import Glyph
-from drcaptcha.learning import cards, snapshots
+from drcaptcha.learning import cards, deleting, snapshots
 from drcaptcha.learning.admin import cells
 from drcaptcha.learning.admin.cells import share
 from drcaptcha.learning.models import Network
@@ -52,8 +52,8 @@ class Learned:
 
 
 @admin.register(Network)
-class NetworkAdmin(Log[Network]):
-    """Trained networks, with their figures and pictures."""
+class NetworkAdmin(Deletable[Network], Log[Network]):
+    """Trained networks, with their figures and pictures. Those that no ensemble needs can be deleted."""
 
     list_display = (
         "name",
@@ -141,6 +141,18 @@ class NetworkAdmin(Log[Network]):
         return render(
             request, "administration/snapshot.html", {**self.admin_site.each_context(request), **shown, **titles}
         )
+
+    def check_deletion(self, row: Network) -> None:
+        """Refuse where an ensemble needs it."""
+        deleting.check(row)
+
+    def going(self, row: Network) -> list[str]:  # noqa: ARG002
+        """Return what goes with a network."""
+        return ["the files that serve, its pictures and its label snapshot", "what it was judged to be worth alone"]
+
+    def staying(self, row: Network) -> str:  # noqa: ARG002
+        """Return what stays."""
+        return "The glyphs that it learned from stay, with their votes and labels."
 
     @admin.display(description="network", ordering="architecture")
     def name(self, network: Network) -> str:

@@ -5,8 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import (
@@ -14,10 +13,12 @@ from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
 )
 
-from drcaptcha.administration.base import Work, link
+from drcaptcha.administration.base import link
 from drcaptcha.learning import retraining, tasks
+from drcaptcha.learning.admin.work import WatchedWork
 from drcaptcha.learning.models import Run
 from handwriting.networks import NAMES
 
@@ -57,6 +58,13 @@ class TrainingForm(forms.ModelForm[Run]):
         widget=UnfoldAdminTextInputWidget,
         help_text="The name of the ensemble that the networks become. Empty: one is made from their names.",
     )
+    anew = forms.BooleanField(
+        label="Begin anew",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Where the same training was broken off in the last two weeks, it goes on with the labels that it "
+        "began with, unless it is to begin anew with those of today.",
+    )
 
     class Meta:
         model = Run
@@ -64,7 +72,7 @@ class TrainingForm(forms.ModelForm[Run]):
 
 
 @admin.register(Run)
-class RunAdmin(Work[Run]):
+class RunAdmin(WatchedWork[Run]):
     """Work in the background. To add a run is to start a training."""
 
     actions = ("start_again",)
@@ -77,12 +85,14 @@ class RunAdmin(Work[Run]):
         ("Options", {"fields": ("asked",)}),
     )
     add_fieldsets = (
-        ("Train networks", {"fields": ("networks", ("epochs", "minutes"), ("batch_size", "subset"), ("seed", "name"))}),
+        (
+            "Train networks",
+            {"fields": ("networks", ("epochs", "minutes"), ("batch_size", "subset"), ("seed", "name"), "anew")},
+        ),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Tell above the list when networks are trained without being asked."""
-        tasks.give_up_orphans(timezone.now())
         policy = retraining.Policy.current()
         shown = {"policy": policy, "new_labels": retraining.new_labels() if policy.labels else None}
         return super().changelist_view(request, shown | (extra_context or {}))
@@ -94,23 +104,15 @@ class RunAdmin(Work[Run]):
         plain = {"title": "Train networks", "show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, plain | (extra_context or {}))
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show one run as it is now."""
-        tasks.give_up_orphans(timezone.now())
-        return super().changeform_view(request, *args, **kwargs)
-
-    def progress_view(self, request: HttpRequest, pk: int) -> JsonResponse:
-        """Tell how far a run has come, or that its worker is gone."""
-        tasks.give_up_orphans(timezone.now())
-        return super().progress_view(request, pk)
-
     def get_form(self, request: HttpRequest, obj: Run | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002
         """Ask what to train where a run is added."""
         return super().get_form(request, obj, change, **kwargs if change else {**kwargs, "form": TrainingForm})
 
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> Run:  # noqa: ARG002, FBT001
         """Start the training."""
-        return tasks.queue_training(form.cleaned_data)
+        asked = dict(form.cleaned_data)
+        anew = {"anew": True} if asked.pop("anew") else {}
+        return tasks.queue_training(asked | anew)
 
     @admin.action(description="Start again what failed", permissions=["add"])
     def start_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
@@ -130,5 +132,6 @@ class RunAdmin(Work[Run]):
         rows = (
             (key.replace("_", " "), ", ".join(value) if isinstance(value, list) else value)
             for key, value in run.options.items()
+            if value is not None and value != ""
         )
         return format_html('<dl class="options">{}</dl>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows))

@@ -35,6 +35,7 @@ export const ENGLISH = {
   failed: "The captcha can't be reached. Try again.",
   busy: "Too many tries. Wait {s} seconds, then try again.",
   refused: "This page can't use the captcha: {why}",
+  closed: "This site has closed its captcha.",
   test: "Test key: this protects nothing",
   required: "Please show that you are human.",
   close: "Close",
@@ -362,7 +363,7 @@ export class DrCaptcha extends HTMLElement {
     const code = error instanceof Refused ? error.code : error.name;
     const texts = { 429: filled(this.#text.busy, { s: after }), 0: this.#text.failed };
     const refused = status && status < 500 && status !== 429;
-    const text = texts[status] ?? (refused ? filled(this.#text.refused, { why: error.message }) : this.#text.failed);
+    const text = code === "site-closed" ? this.#text.closed : texts[status] ?? (refused ? filled(this.#text.refused, { why: error.message }) : this.#text.failed);
     this.#rest(text);
     if (status === 429) {
       const button = this.#root.querySelector(".open");

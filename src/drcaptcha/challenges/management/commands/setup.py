@@ -15,10 +15,10 @@ from django.utils import timezone
 
 from drcaptcha import observing
 from drcaptcha.challenges import tasks as challenge_tasks
-from drcaptcha.challenges.models import Captcha, Simulation
+from drcaptcha.challenges.models import Captcha
 from drcaptcha.glyphs.models import DataSet, Glyph
 from drcaptcha.learning import retraining, tasks
-from drcaptcha.learning.models import Ensemble, Run
+from drcaptcha.learning.models import Ensemble
 from drcaptcha.sites import owners
 from handwriting.formats import starter
 
@@ -50,8 +50,7 @@ class Command(BaseCommand):
         if not Captcha.objects.exists():
             with self._step("Filling the pool of captchas"):
                 call_command("generatecaptchas", POOL)
-        for kind in (Run, Simulation):
-            tasks.give_up_orphans(timezone.now(), kind)
+        tasks.give_up_orphans(timezone.now())
         retraining.keep_watch()
         challenge_tasks.keep_forgetting()
         observing.forget_processes()

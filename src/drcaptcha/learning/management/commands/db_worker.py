@@ -11,7 +11,7 @@ from drcaptcha.learning import tasks
 class Command(db_worker.Command):
     """``db_worker``."""
 
-    help = "Do what is queued in the background; first give up the runs that a worker before has left unfinished."
+    help = "Do what is queued in the background; first give up what a worker before has left unfinished."
 
     def handle(self, **options: Any) -> None:
         tasks.give_up_orphans(timezone.now())

@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     help = (
         "Train networks on the labelled glyphs and form an ensemble of them. Ctrl-C keeps those that are finished; the "
-        "same command goes on, from the last whole epoch."
+        "same command goes on, from the last whole epoch, with the labels that it began with."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -55,9 +55,12 @@ class Command(BaseCommand):
         parser.add_argument("--subset", type=int, help="train on so many glyphs, chosen at random")
         parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
         parser.add_argument("--name", default="", help="name of the ensemble")
+        parser.add_argument(
+            "--anew", action="store_true", help="begin with the labels of today, also where the same was broken off"
+        )
         parser.add_argument("--json", dest="as_json", action="store_true", help="print the figures as one JSON value")
 
-    def handle(self, *, networks: str, as_json: bool, **options: Any) -> None:
+    def handle(self, *, networks: str, anew: bool, as_json: bool, **options: Any) -> None:
         names = tuple(name.strip() for name in networks.split(",") if name.strip())
         chosen = {field: options[field] for field in FIELDS}
         try:
@@ -66,7 +69,7 @@ class Command(BaseCommand):
 
             with Bars() as bars:
                 plan = experiments.Plan(names, **chosen)
-                ensemble = experiments.train(plan, now=timezone.now(), progress=bars.show)
+                ensemble = experiments.train(plan, now=timezone.now(), anew=anew, progress=bars.show)
         except DrCaptchaError as fault:
             raise CommandError(fault.message) from fault
         except KeyboardInterrupt as stop:
