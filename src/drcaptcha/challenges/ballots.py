@@ -13,7 +13,7 @@ from threading import Lock, Timer
 from time import monotonic
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from drcaptcha.challenges.models import Attempt
 from drcaptcha.labelling import tasks, voting
@@ -22,6 +22,8 @@ from drcaptcha.labelling.models import Role
 from drcaptcha.labelling.voting import Ballot
 from drcaptcha.queries import Question
 from drcaptcha.sites import counting
+
+log = logging.getLogger(__name__)
 
 PAUSE = 1.0
 """Seconds between two counts of one process."""
@@ -36,16 +38,44 @@ def written(ballot: Ballot) -> str:
 
 
 def count() -> int:
-    """Count the ballots that wait, and return how many they were."""
+    """Count the ballots that wait, and return how many they were.
+
+    Where one can't be counted, the others are, one by one; that one waits for the next start of the process.
+    """
     total = some = _count_some()
     while some == MOST:
         total += (some := _count_some())
     return total
 
 
-@transaction.atomic
 def _count_some() -> int:
-    rows = _WAITING()
+    try:
+        return _count_together()
+    except OperationalError:  # The database is to blame, not a ballot.
+        raise
+    except Exception:
+        log.exception("Ballots could not be counted together, so each is counted alone.")
+    return sum(_count_alone(attempt) for attempt, *_ in _WAITING() if attempt not in _aside)
+
+
+def _count_alone(attempt: int) -> int:
+    try:
+        return _count_together(attempt)
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("The ballot of attempt %d could not be counted. It waits for the next start.", attempt)
+        _aside.add(attempt)
+        return 0
+
+
+_aside: set[int] = set()
+"""Attempts whose ballots this process could not count."""
+
+
+@transaction.atomic
+def _count_together(only: int | None = None) -> int:
+    rows = [row for row in _WAITING() if row[0] not in _aside and only in {None, row[0]}]
     if not rows:
         return 0
     ballots = {attempt: _read(*row) for attempt, _, *row in rows}
@@ -87,9 +117,6 @@ def _read(source: int, captcha: int, created: Any, ballot: str) -> Ballot:
         right,
         missed,
     )
-
-
-log = logging.getLogger(__name__)
 
 
 class Soon:

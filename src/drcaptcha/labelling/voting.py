@@ -127,7 +127,7 @@ def _new_misses(ballots: Sequence[Ballot]) -> list[Miss]:
     misses = {
         (glyph, ballot.source): Miss(
             glyph_id=glyph,
-            known=labels.get(glyph, ""),
+            known=labels[glyph],
             source_id=ballot.source,
             captcha=ballot.captcha,
             alone=len(ballot.missed) == 1 and len(ballot.right) > 1,
@@ -135,6 +135,7 @@ def _new_misses(ballots: Sequence[Ballot]) -> list[Miss]:
         )
         for ballot in ballots
         for glyph in ballot.missed
+        if glyph in labels  # It may have been deleted since.
     }
     if misses:
         there = Miss.objects.filter(

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from drcaptcha.challenges import ballots
 from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
+from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling import estimating, voting
 from drcaptcha.labelling.models import Decision, Miss, Source, Vote
 from drcaptcha.sites.models import Site, Traffic
@@ -54,6 +55,28 @@ def test_of_a_failed_answer_nothing_typed_is_stored(answered: Callable[..., Atte
     assert "O" not in told
     ballots.count()
     assert Attempt.objects.get().ballot is None
+
+
+@pytest.mark.django_db
+def test_one_that_cannot_be_counted_holds_up_no_other(
+    answered: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ballots, "_aside", set())
+    spoilt, _ = answered(), answered(visitor=2)
+    Attempt.objects.filter(pk=spoilt.pk).update(ballot="[]")
+    assert (ballots.count(), ballots.count()) == (1, 0)
+    assert Vote.objects.count() == 2
+    assert list(Attempt.objects.exclude(ballot=None)) == [spoilt], "nothing is lost"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_glyphs_that_were_deleted_are_passed_over(answered: Callable[..., Attempt]) -> None:
+    passed, failed = answered(), answered("eaAxOM", visitor=2)
+    probe = next(glyph for glyph, role, _ in passed.captcha.content if role == "probe")
+    Glyph.objects.filter(pk__in=[probe, failed.captcha.content[3][0]]).delete()
+    assert ballots.count() == 2
+    assert Vote.objects.count() == 1
+    assert not Miss.objects.exists()
 
 
 @pytest.mark.django_db
@@ -101,7 +124,7 @@ def test_where_counting_fails_the_ballots_wait_on(
     answered()
 
     def fail(*_: object, **__: object) -> None:
-        raise DatabaseError
+        raise OperationalError
 
     with monkeypatch.context() as patch:
         patch.setattr(voting, "record", fail)
