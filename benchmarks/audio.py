@@ -84,7 +84,7 @@ def pieces(audio: speech.Audio) -> np.ndarray | None:
         at = np.linspace(0, len(part) - 1, PARTS)
         images.append(np.stack([np.interp(at, np.arange(len(part)), band) for band in part.T], axis=1))
     found = np.array(images) - np.mean(images, axis=(1, 2), keepdims=True)
-    return found / np.std(found, axis=(1, 2), keepdims=True)
+    return np.asarray(found / np.std(found, axis=(1, 2), keepdims=True))
 
 
 def challenges(count: int, language: str, rng: np.random.Generator) -> tuple[list[np.ndarray | None], list[str]]:
@@ -130,7 +130,8 @@ def network(known: np.ndarray, of: np.ndarray, asked: np.ndarray) -> np.ndarray:
             schedule.step()
     layers.eval()
     with torch.no_grad():
-        return names[layers(torch.tensor(asked, dtype=torch.float32)[:, None]).argmax(1).numpy()]
+        said = layers(torch.tensor(asked, dtype=torch.float32)[:, None])
+    return np.asarray(names[said.argmax(1).numpy()])
 
 
 def costs(count: int, language: str, rng: np.random.Generator) -> None:

@@ -106,7 +106,8 @@ def from_glyph(glyph: NDArray[np.uint8], truth: str) -> Character:
 
 def from_finger(rng: np.random.Generator) -> list[Character]:
     """Write every character once, as a finger does: few points, a tremble, a slant and a shape of its own."""
-    return [_write(*line.split(" ", 1), rng) for line in STROKES.strip().splitlines()]
+    lines = (line.split(" ", 1) for line in STROKES.strip().splitlines())
+    return [_write(truth, strokes, rng) for truth, strokes in lines]
 
 
 def _smooth(distance: NDArray[np.floating]) -> Floats:

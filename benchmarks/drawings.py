@@ -35,7 +35,7 @@ from handwriting.formats.emnist import open_files
 from handwriting.preprocessing import PictureError, read
 
 if TYPE_CHECKING:
-    from drcaptcha.learning.models import Ensemble
+    from drcaptcha.learning.models import Ensemble, Evaluation
 
 MANAGE = str(Path(__file__).parents[1] / "manage.py")
 COMMANDS = ("migrate -v0", "importemnist --split balanced", "train --networks compact --epochs 4 --seed 1")
@@ -50,14 +50,14 @@ def prepare(environment: dict[str, str]) -> None:
             subprocess.run([sys.executable, MANAGE, *words.split()], env=environment, check=True)
 
 
-def serving() -> "Ensemble":
-    """Return the ensemble that is measured."""
+def serving() -> "tuple[Ensemble, Evaluation]":
+    """Return the ensemble that is measured, and by what it serves."""
     from drcaptcha.learning import registry
 
     judged = registry.champion()
-    if judged is None:
+    if judged is None or judged.ensemble is None:
         raise SystemExit("This installation has no ensemble: run train first.")
-    return judged.ensemble
+    return judged.ensemble, judged
 
 
 def held_out() -> tuple[Glyphs, list[str]]:
@@ -65,7 +65,7 @@ def held_out() -> tuple[Glyphs, list[str]]:
     from drcaptcha.glyphs.models import Glyph
     from drcaptcha.learning import snapshots
 
-    held = [snapshots.of(network) for network in serving().networks.all()]
+    held = [snapshots.of(network) for network in serving()[0].networks.all()]
     keys = set.intersection(*[set(one.keys[one.held].tolist()) for one in held if one])
     rows = list(Glyph.objects.filter(pk__in=keys).order_by("pk").values_list("picture", "label"))
     order = np.random.default_rng(0).permutation(len(rows))
@@ -109,9 +109,9 @@ class Reader:
     def __init__(self, characters: Sequence[Character]) -> None:
         from drcaptcha.learning import registry
 
-        ensemble = serving()
-        self._committee = registry.committee(ensemble)
-        self._temperature = ensemble.evaluation.temperature if ensemble.evaluation else 1.0
+        _, judged = serving()
+        self._committee = registry.committee(judged)
+        self._temperature = judged.temperature
         self._truth = np.array([BALANCED.index(one.truth) for one in characters])
 
     def worth(self, glyphs: Glyphs) -> tuple[float, float]:

@@ -88,7 +88,8 @@ def _sample(state: State, count: int, rng: np.random.Generator) -> list[tuple[in
     keys = rng.permutation(np.fromiter(glyphs.order_by("pk").values_list("pk", flat=True), np.int64))[:count]
     rows: list[tuple[int, str, bytes]] = []
     for some in np.array_split(keys, max(1, count // 5_000)):
-        rows += Glyph.objects.filter(pk__in=some.tolist()).order_by("pk").values_list("pk", "truth", "picture")
+        found = Glyph.objects.filter(pk__in=some.tolist()).order_by("pk").values_list("pk", "truth", "picture")
+        rows += [(key, truth, bytes(picture)) for key, truth, picture in found]
     return rows
 
 
@@ -122,4 +123,4 @@ def _cast(
     table = np.array(votes, np.int64)
     # One vote a source and glyph.
     _, kept = np.unique(table[:, :2], axis=0, return_index=True)
-    return tuple(table[np.sort(kept)].T)  # type: ignore[return-value]
+    return tuple(table[np.sort(kept)].T)

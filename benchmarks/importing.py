@@ -57,9 +57,10 @@ def import_through_bulk_create(split: str) -> None:
     import django
 
     django.setup()
-    from drcaptcha.glyphs.importing import BATCH, digest
+    from drcaptcha.glyphs.importing import BATCH
     from drcaptcha.glyphs.models import DataSet, Glyph, State
     from handwriting.formats.emnist import open_files
+    from handwriting.formats.labels import digest
 
     data_set = DataSet.objects.create(name="peer")
     for chunk in open_files(Path(os.environ["DRCAPTCHA_EMNIST"]), split).chunks(BATCH):

@@ -65,7 +65,7 @@ def draw_curve(outcomes: Outcomes, file: Path) -> None:
 
 def _wrong(row: Mapping[str, Any]) -> float:
     """Return the share of wrong labels in percent; none counts as half a label, which a logarithm can show."""
-    return 100 * max(1 - row["accuracy"], 0.5 / max(row["accepted"], 1))
+    return float(100 * max(1 - row["accuracy"], 0.5 / max(row["accepted"], 1)))
 
 
 def draw_disagreements(outcomes: Outcomes, file: Path, *, columns: int = 16, most: int = 96) -> None:

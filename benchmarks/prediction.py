@@ -81,6 +81,8 @@ def measure(rounds: int) -> dict[str, float]:
 
     _ = get_resolver().url_patterns
     champion = registry.champion()
+    if champion is None:
+        raise SystemExit("This installation has no ensemble: run train first.")
     before = resident()
     glyphs = np.random.default_rng(1).integers(0, 256, (rounds, 28, 28), dtype=np.uint8)
     committee = registry.committee(champion)

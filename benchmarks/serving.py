@@ -224,9 +224,9 @@ class Server:
     def load(self, script: Path, seconds: float, *, pause: int = 0, lines: Path | None = None) -> Load:
         """Let visitors come for so long; ``pause`` milliseconds before each request of a connection."""
         before = self.core_seconds()
-        command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--timeout", "30s", "-s", script]
+        command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "--timeout", "30s", "-s", str(script)]
         said = subprocess.run(
-            [*command, f"http://127.0.0.1:{self.port}", "--", str(pause), lines or ""],
+            [*command, f"http://127.0.0.1:{self.port}", "--", str(pause), str(lines or "")],
             check=True,
             capture_output=True,
             text=True,

@@ -309,8 +309,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         if some:
             axes.errorbar(seconds, right, spread.T, color=colour, marker="o", linestyle=style, capsize=3, label=part)
         for row in some:
-            place = {"xytext": (6, -12), "textcoords": "offset points"}
-            axes.annotate(row["name"], (row["core_seconds"], row["accuracy"]), fontsize=8, color=colour, **place)
+            at = (row["core_seconds"], row["accuracy"])
+            axes.annotate(row["name"], at, (6, -12), textcoords="offset points", fontsize=8, color=colour)
     axes.set_xscale("log")
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
     axes.set_xlabel("core-seconds of training")
