@@ -295,6 +295,7 @@ def table(rows: Sequence[dict[str, Any]]) -> None:
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw accuracy against core-seconds."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure = Figure(figsize=(8, 5), dpi=144)
     axes = figure.add_subplot()
@@ -310,8 +311,12 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
             axes.errorbar(seconds, right, spread.T, color=colour, marker="o", linestyle=style, capsize=3, label=part)
         for row in some:
             at = (row["core_seconds"], row["accuracy"])
-            axes.annotate(row["name"], at, (6, -12), textcoords="offset points", fontsize=8, color=colour)
+            beside = (6, 6 if part == "ensembles" else -12)
+            axes.annotate(row["name"], at, beside, textcoords="offset points", fontsize=8, color=colour)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:,.0f}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
     axes.set_xlabel("core-seconds of training")
     axes.set_title("Test glyphs read rightly, with 95 % intervals", loc="left")
