@@ -132,6 +132,33 @@ def test_it_drops_a_rule_along_an_edge() -> None:
     assert difference(glyph(ruled), PLAIN) < 6
 
 
+@pytest.mark.parametrize("turn", [0, 2])
+@pytest.mark.parametrize("letter", ["A", "T"])
+@pytest.mark.parametrize("corner", [(90, 160), (10, 70), (150, 60)], ids=["over the bottom", "left", "right"])
+def test_it_drops_the_box_of_a_form_that_was_written_over(letter: str, corner: tuple[int, int], turn: float) -> None:
+    box = Image.new("RGB", (520, 520), WHITE)
+    ImageDraw.Draw(box).rectangle((70, 60, 380, 380), outline=(60, 60, 60), width=2)
+    box = box.rotate(turn, Image.Resampling.BICUBIC, fillcolor=WHITE)
+    written = np.minimum(np.asarray(box), np.asarray(placed(drawing(LETTERS[letter], pen=12), box.size, corner)))
+    assert difference(glyph(Image.fromarray(written)), glyph(drawing(LETTERS[letter], pen=12))) < 8
+
+
+@pytest.mark.parametrize("letter", ["B", "D", "E", "8"])
+def test_no_letter_of_thin_straight_lines_is_taken_for_a_box(letter: str) -> None:
+    left, right = ((40, 30), (40, 250)), ((180, 30), (230, 80), (230, 200), (180, 250))
+    top, middle, bottom = (((40, y), (180, y)) for y in (30, 140, 250))
+    strokes = {
+        "B": (left, top, middle, bottom, right, ((180, 140), (230, 140))),
+        "D": (left, top, bottom, right),
+        "E": (left, top, middle, bottom),
+        "8": (
+            ((90, 30), (190, 30), (230, 70), (230, 210), (190, 250), (90, 250), (50, 210), (50, 70), (90, 30)),
+            middle,
+        ),
+    }[letter]
+    assert difference(glyph(drawing(strokes, pen=3)), glyph(drawing(strokes, pen=14))) < 16
+
+
 def ruled(*, step: int, squared: bool, slope: float = 0.0, ink: Colour = BLACK, pen: int = 10) -> Image.Image:
     """Draw an A on paper with lines in blue."""
     page = Image.new("RGB", (560, 560), (238, 236, 228))

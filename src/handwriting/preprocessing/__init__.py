@@ -13,6 +13,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from handwriting.preprocessing.boxes import rub_out_box
 from handwriting.preprocessing.errors import PictureError
 from handwriting.preprocessing.files import FORMATS, decode, to_grey
 from handwriting.preprocessing.glyph import THICK, THIN, close_up, even_pen, frame
@@ -48,7 +49,9 @@ def prepare(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise PictureError(f"A grey picture is a uint8 array of two dimensions, not {grey.dtype} {grey.shape}.")
     levels = resize(grey.astype(np.float32), reduced(grey.shape[1], grey.shape[0]))
     ink, noise = find_ink(levels)
-    darkness = saturate(rub_out_rules(ink), noise)
+    ink = rub_out_rules(ink)
+    ink = rub_out_box(ink, saturate(ink, noise) >= SOLID)
+    darkness = saturate(ink, noise)
     solid = darkness >= SOLID
     strokes = find_strokes(solid)
     rub_out(darkness, solid & ~strokes, strokes)

@@ -22,7 +22,7 @@ THICKEST = 0.02
 
 
 @dataclass(frozen=True)
-class _Rule:
+class Rule:
     """A line: its row in each column (w,), half its thickness, and how much it stands out."""
 
     rows: NDArray[np.intp]
@@ -36,24 +36,27 @@ def rub_out_rules(ink: Floats) -> Floats:
         return ink
     clean = ink.copy()
     for page in (clean, clean.T):  # Lines across, then lines down.
-        for rule in _find(page):
-            _rub_out(page, rule)
+        for rule in find_rules(page):
+            rub_out_rule(page, rule)
     return clean if clean.max() > ink.max() / 2 else ink  # Lines alone are what was drawn.
 
 
-def _find(ink: Floats) -> list[_Rule]:
-    """Find the lines from the left edge to the right. A lone one counts only where strokes are darker than it."""
+def find_rules(ink: Floats, missing: int = 0) -> list[Rule]:
+    """Find the lines from the left edge to the right. A lone one counts only where strokes are darker than it.
+
+    In so many of the strips a line may be ``missing``, where what was written runs over it.
+    """
     height, width = ink.shape
     reach = round(THICKEST * height) + 2
     edges = np.linspace(0, width, STRIPS + 1).astype(int)
     strips: Floats = (np.add.reduceat(ink, edges[:-1], axis=1) / np.diff(edges)).astype(np.float32)
     # What is thin from top to bottom stands out; strokes that run down, and shadows, do not.
     peaks: Floats = strips - highest(lowest(strips, 2 * reach + 1, 1), 2 * reach + 1, 1)
-    if peaks.max(axis=0).min() < FAINTEST:
+    if np.sort(peaks.max(axis=0))[missing] < FAINTEST:
         return []
     middles = (edges[:-1] + edges[1:]) / 2
-    shifts = _slope(peaks, middles - width / 2)
-    level = _faintest(highest(peaks, 3, 1), shifts)
+    shifts = _slope(peaks, middles - width / 2, missing)
+    level = _faintest(highest(peaks, 3, 1), shifts, missing)
     traced = [_trace(peaks, row + shifts, middles, width, reach) for row in _summits(level, reach)]
     rules = [rule for rule in traced if rule is not None]
     if len(rules) == 1 and rules[0].level > 0.6 * float(np.percentile(ink, 99.5)):
@@ -61,22 +64,22 @@ def _find(ink: Floats) -> list[_Rule]:
     return rules
 
 
-def _slope(peaks: Floats, middles: NDArray[np.float64]) -> NDArray[np.intp]:
+def _slope(peaks: Floats, middles: NDArray[np.float64], missing: int) -> NDArray[np.intp]:
     """Return by how many rows each strip lies lower than the middle, for the slope that shows most lines."""
     wide = highest(peaks, 3, 1)
     best, found = 0.0, np.zeros(STRIPS, np.intp)
     for slope in sorted(np.arange(-STEEPEST, STEEPEST + 0.001, 0.01), key=abs):
         shifts = np.round(slope * middles).astype(np.intp)
-        score = float((_faintest(wide, shifts) - FAINTEST).clip(min=0).sum())
+        score = float((_faintest(wide, shifts, missing) - FAINTEST).clip(min=0).sum())
         if score > best:
             best, found = score, shifts
     return found
 
 
-def _faintest(peaks: Floats, shifts: NDArray[np.intp]) -> Floats:
-    """Return the least level that each row has in any strip, each strip moved up by its shift."""
+def _faintest(peaks: Floats, shifts: NDArray[np.intp], missing: int) -> Floats:
+    """Return the least level that each row has in any strip but the ``missing``, each strip moved up by its shift."""
     rows = (np.arange(len(peaks))[:, None] + shifts) % len(peaks)
-    least: Floats = peaks[rows, np.arange(STRIPS)].min(axis=1)
+    least: Floats = np.partition(peaks[rows, np.arange(STRIPS)], missing, axis=1)[:, missing]
     return least
 
 
@@ -88,7 +91,7 @@ def _summits(level: Floats, reach: int) -> list[int]:
     return [int(row) for row in rows[apart] if 2 * reach <= row < len(level) - 2 * reach]
 
 
-def _trace(peaks: Floats, rows: NDArray[np.intp], middles: NDArray[np.float64], width: int, reach: int) -> _Rule | None:
+def _trace(peaks: Floats, rows: NDArray[np.intp], middles: NDArray[np.float64], width: int, reach: int) -> Rule | None:
     """Follow a line from strip to strip; None where it turns out to be too thick for one."""
     astray = _around(peaks, rows, ASTRAY).argmax(axis=1) - ASTRAY
     neighbours = np.lib.stride_tricks.sliding_window_view(np.pad(astray, 1, mode="edge"), 3)
@@ -98,7 +101,7 @@ def _trace(peaks: Floats, rows: NDArray[np.intp], middles: NDArray[np.float64], 
     if thick > reach:
         return None
     traced = np.interp(np.arange(width), middles, rows)
-    return _Rule(np.round(traced).astype(np.intp), thick // 2 + 1, float(profile.max()))
+    return Rule(np.round(traced).astype(np.intp), thick // 2 + 1, float(profile.max()))
 
 
 def _around(peaks: Floats, rows: NDArray[np.intp], reach: int) -> Floats:
@@ -108,7 +111,7 @@ def _around(peaks: Floats, rows: NDArray[np.intp], reach: int) -> Floats:
     return found
 
 
-def _rub_out(ink: Floats, rule: _Rule) -> None:
+def rub_out_rule(ink: Floats, rule: Rule) -> None:
     """Replace a line by what stands both above and below it; ink that is much darker than the line stays."""
     height = len(ink)
     columns = np.arange(ink.shape[1])

@@ -152,8 +152,17 @@ def test_weights_are_found_there_too(unjudged: Ensemble, now: datetime, monkeypa
 def test_a_new_ensemble_is_weighed_where_that_is_possible(
     unjudged: Ensemble, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    first, second = unjudged.memberships.order_by("pk")
+    for member, weight in ((first, 0.9), (second, 0.1)):
+        member.weight = weight
+        member.save()
+
+    def weights() -> list[float]:
+        return [member.weight for member in unjudged.memberships.order_by("pk")]
+
     scoring.settle(unjudged, now=now)
-    assert [member.weight for member in unjudged.memberships.all()] == [0.5, 0.5]
+    assert weights() == [0.9, 0.1]
     monkeypatch.setattr(validation, "FEWEST", 3)
     scoring.settle(unjudged, now=now)
-    assert [member.weight for member in unjudged.memberships.all()] != [0.5, 0.5]
+    found = scoring.best_weights([first.network, second.network], "auto")
+    assert weights() == pytest.approx(list(found.weights)) != [0.9, 0.1]
