@@ -80,13 +80,14 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "drcaptcha.api.middleware.cross_origin",
     "drcaptcha.api.middleware.json_errors",
-    "drcaptcha.pages.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "drcaptcha.pages.middleware.content_security_policy",
+    "drcaptcha.api.direct.direct",
+    "drcaptcha.pages.middleware.Sessions",
     "django.middleware.csrf.CsrfViewMiddleware",
     "drcaptcha.pages.middleware.Authentication",
     "drcaptcha.pages.middleware.Messages",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "drcaptcha.pages.middleware.content_security_policy",
     "drcaptcha.pages.middleware.Unready",
 ]
 

@@ -145,7 +145,7 @@ class Attempt(models.Model):
 
     captcha = models.OneToOneField(Captcha, on_delete=models.CASCADE)
     site = models.ForeignKey(Site, on_delete=models.CASCADE)
-    source = models.ForeignKey(Source, on_delete=models.PROTECT)
+    source = models.ForeignKey(Source, null=True, on_delete=models.PROTECT, help_text="None until it was counted.")
     passed = models.BooleanField()
     created = models.DateTimeField(db_index=True)
     redeemed = models.DateTimeField(null=True, help_text="When the site redeemed the response that it earned.")

@@ -91,7 +91,7 @@ def _take(site: Site, sealed: Sealed, key: UUID | None, now: datetime) -> Outcom
                 [moment(now), _REDEMPTION.get_db_prep_value(key, connection), sealed.row, site.pk],
             )
             if cursor.rowcount:
-                counting.count(site.pk, now, redeemed=1)
+                counting.count(site.pk, counting.day_of(now), redeemed=1)
                 return Outcome.PASSED
     attempts = Attempt.objects.filter(pk=sealed.row, site=site, passed=True)
     attempt = attempts.only("redeemed", "redemption").first()

@@ -1,6 +1,7 @@
 """Telling visitors apart without knowing who they are."""
 
 import secrets
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 from ipaddress import ip_address, ip_network
 
@@ -9,27 +10,30 @@ from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
 from drcaptcha.labelling.models import Salt, Source
-from drcaptcha.queries import Question, moment
+from drcaptcha.queries import moment, raw
 from drcaptcha.sites.models import Site
 
 
-def source_of(address: str, site: Site, now: datetime) -> int:
-    """Return the number of the source that stands for an address on a site today."""
-    key = source_key(address, site, now)
-    found = _KEYED(key)
-    if not found:
+def stored(keys: Mapping[str, int], now: datetime) -> dict[str, int]:
+    """Return the numbers of sources by their keys, which are told with the numbers of their sites.
+
+    Those that come for the first time are stored.
+    """
+    found = _numbers(keys)
+    if missing := sorted(keys.keys() - found.keys()):
         with connection.cursor() as cursor:
-            cursor.execute(
+            cursor.executemany(
                 "INSERT INTO labelling_source "
                 "(site_id, key, created, mass, trust, doubt, settled_trust, settled_doubt) "
                 "VALUES (%s, %s, %s, 0, 0, 0, 0, 0) ON CONFLICT (key) DO NOTHING",
-                [site.pk, key, moment(now)],
+                [(keys[key], key, moment(now)) for key in missing],
             )
-        found = _KEYED(key)
-    return int(found[0][0])
+        found |= _numbers(missing)
+    return found
 
 
-_KEYED = Question(lambda key: Source.objects.filter(key=key).values_list("pk"))
+def _numbers(keys: Collection[str]) -> dict[str, int]:
+    return dict(raw(Source.objects.filter(key__in=keys).values_list("key", "pk")))
 
 
 def source_key(address: str, site: Site, now: datetime) -> str:
