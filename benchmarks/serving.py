@@ -423,16 +423,14 @@ def earn(count: int, path: str) -> None:
 
     from drcaptcha.challenges.models import Attempt, Captcha
     from drcaptcha.challenges.tokens import Purpose, seal
-    from drcaptcha.labelling.sources import source_key, stored
     from drcaptcha.sites.registering import register
 
     now = timezone.now()
     site, secret = register(f"Earned {now}", ["localhost"], now=now)
-    [source] = stored({source_key("192.0.2.1", site, now): site.pk}, now).values()
     plain = {"picture": b"", "media_type": "image/jpeg", "width": 1, "height": 1, "content": [], "length": 0}
     captchas = Captcha.objects.bulk_create(Captcha(**plain, created=now) for _ in range(count))
     attempts = Attempt.objects.bulk_create(
-        Attempt(captcha=captcha, site=site, source_id=source, passed=True, created=now) for captcha in captchas
+        Attempt(captcha=captcha, site=site, passed=True, created=now) for captcha in captchas
     )
     bodies = (f"secret={secret}&response={seal(Purpose.RESPONSE, one.pk, site.pk, timezone.now())}" for one in attempts)
     Path(path).write_text("\n".join(bodies))

@@ -131,7 +131,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 30,
         # 16 MB of log are written back at a time: pages that every visitor changes are in it many times.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; "
-        "PRAGMA wal_autocheckpoint=4000;",
+        "PRAGMA wal_autocheckpoint=40000;",
     }
 
 REDIS_URL = env.text("REDIS_URL")
@@ -156,6 +156,7 @@ MEDIA_ROOT = STATE / "media"
 DRCAPTCHA_CHECKPOINTS = STATE / "checkpoints"
 DRCAPTCHA_RUNS = STATE / "runs"
 DRCAPTCHA_TALLIES = STATE / "tallies"
+DRCAPTCHA_TURNS = STATE / "turns"
 DRCAPTCHA_METRICS = STATE / "metrics"
 DRCAPTCHA_METRICS.mkdir(exist_ok=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(DRCAPTCHA_METRICS)  # Read when the client is imported.

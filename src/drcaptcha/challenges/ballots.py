@@ -1,9 +1,9 @@
 """Ballots: what answers tell. Each is stored with its answer, and counted soon after, many at once.
 
 They tell the labelling what was typed, the site whether its visitor passed, and the pool which captcha is used up.
-To weigh fifty glyphs takes little longer than to weigh one. So a process that has counted within the last ``PAUSE``
-leaves what comes for then. Whoever counts strikes out the ballots in the same transaction: none is lost, whenever a
-process ends, and none is counted twice. What an ended process has left is counted with the next answer.
+To weigh fifty glyphs takes little longer than to weigh one, so a process leaves what comes for ``PAUSE``. Whoever
+counts strikes out the ballots in the same transaction: none is lost, whenever a process ends, and none is counted
+twice. What an ended process has left is counted with the next answer.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from threading import Lock, Timer
-from time import monotonic
+from time import sleep
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -25,14 +25,18 @@ from drcaptcha.labelling.sources import stored
 from drcaptcha.labelling.voting import Ballot
 from drcaptcha.queries import Question, Rows, raw
 from drcaptcha.sites import counting
+from drcaptcha.turns import turn, write_back
 
 log = logging.getLogger(__name__)
 
 PAUSE = 1.0
-"""Seconds between two counts of one process."""
+"""Seconds after which a process counts; where it is 0, it counts with each answer."""
 
-MOST = 100
+MOST = 25
 """So many ballots are counted in one transaction."""
+
+BREATH = 0.002
+"""Seconds between two such transactions, so that visitors get their turn."""
 
 
 def written(ballot: Ballot, source: str) -> str:
@@ -48,6 +52,7 @@ def count() -> int:
     counting.write_down()
     total = some = _count_some()
     while some == MOST:
+        sleep(BREATH)
         total += (some := _count_some())
     return total
 
@@ -77,6 +82,7 @@ _aside: set[int] = set()
 """Attempts whose ballots this process could not count."""
 
 
+@turn()
 @transaction.atomic
 def _count_together(only: int | None = None) -> int:
     rows = _waiting(only)
@@ -98,8 +104,8 @@ def _count_together(only: int | None = None) -> int:
         here = events[site, counting.day_of(times[attempt])]
         here.update({"passed" if passed else "failed": 1, "labels": len(mine)})
     with connection.cursor() as cursor:
-        strike = "UPDATE challenges_attempt SET ballot = NULL, source_id = %s WHERE id = %s"
-        cursor.executemany(strike, [(ballot.source, attempt) for attempt, ballot in ballots.items()])
+        strike = "UPDATE challenges_attempt SET ballot = NULL WHERE id = %s"
+        cursor.executemany(strike, [(attempt,) for attempt in ballots])
         use_up = "UPDATE challenges_captcha SET available = NULL WHERE id = %s"
         cursor.executemany(use_up, [(ballot.captcha,) for ballot in ballots.values()])
     for (site, day), happened in sorted(events.items()):
@@ -141,29 +147,25 @@ def _read(told: list[Any], *, sources: Mapping[str, int], captcha: int, at: date
 
 
 class Soon:
-    """Counts at once, or, where this process has done so within ``PAUSE``, when that is over."""
+    """Counts when ``PAUSE`` is over, in a thread of its own, so that no visitor waits for it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._next = 0.0
-        self._later: Timer | None = None
+        self._due = False
 
     def __call__(self) -> None:
         """See to it that what waits is counted. Where that fails it waits on: the answer stands."""
+        if not PAUSE:
+            self._count()
+            return
         with self._lock:
-            wait = self._next - monotonic()
-            if wait > 0:
-                if not self._later:
-                    self._later = Timer(wait, self._count_later)
-                    self._later.start()
-                return
-            self._next = monotonic() + PAUSE
-        self._count()
+            if not self._due:
+                self._due = True
+                Timer(PAUSE, self._count_later).start()
 
     def _count_later(self) -> None:
         with self._lock:
-            self._later = None
-            self._next = monotonic() + PAUSE
+            self._due = False
         try:
             self._count()
         finally:
@@ -172,6 +174,7 @@ class Soon:
     def _count(self) -> None:
         try:
             count()
+            write_back()
         except Exception:
             log.exception("Ballots could not be counted, and wait on.")
 

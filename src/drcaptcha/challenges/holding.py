@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef
 
 from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.queries import Question, moment
+from drcaptcha.turns import turn
 
 MOST = 32
 """So many are taken at once."""
@@ -64,6 +65,7 @@ class Held:
 held = Held()
 
 
+@turn()
 @transaction.atomic
 def _take(many: int, now: datetime) -> list[Captcha]:
     """Take the captchas from the pool that have waited longest, and that no other process is about to take.
@@ -89,7 +91,8 @@ def _waiting(many: int) -> Question:
     return Question(
         lambda difficulty, now: (
             Captcha.objects.select_for_update(skip_locked=True)
-            .filter(~Exists(Attempt.objects.filter(captcha=OuterRef("pk"))), difficulty=difficulty, available__lte=now)
+            .waiting(now, difficulty)
+            .exclude(Exists(Attempt.objects.filter(captcha=OuterRef("pk"))))
             .order_by("available")
             .values_list(*_HANDED_OUT)[:many]
         )

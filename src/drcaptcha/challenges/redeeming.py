@@ -14,6 +14,7 @@ from drcaptcha.queries import moment
 from drcaptcha.sites import counting, dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Secret, Site
+from drcaptcha.turns import turn
 
 LIFETIME = timedelta(minutes=2)
 """How long a response can be redeemed."""
@@ -84,7 +85,7 @@ def _take(site: Site, sealed: Sealed, key: UUID | None, now: datetime) -> Outcom
     """Take the response of an attempt, if it is fresh and nobody has. Of many updates at once, one finds it free."""
     expired = now - sealed.at > LIFETIME
     if not expired:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with turn(), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE challenges_attempt SET redeemed = %s, redemption = %s "
                 "WHERE id = %s AND site_id = %s AND passed AND redeemed IS NULL",

@@ -21,6 +21,7 @@ from drcaptcha.queries import moment
 from drcaptcha.sites import dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
+from drcaptcha.turns import turn
 from handwriting.alphabet import ALPHABETS
 
 
@@ -115,7 +116,7 @@ def _take(captcha: Captcha, site: Site, now: datetime, *, passed: bool, told: st
 
     The database holds one a captcha, so of many at once one is judged.
     """
-    with connection.cursor() as cursor:
+    with turn(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO challenges_attempt (captcha_id, site_id, passed, created, ballot) "
             "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING RETURNING id",

@@ -1,7 +1,7 @@
 """Telling visitors apart without knowing who they are."""
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from ipaddress import ip_address, ip_network
 
@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
-from drcaptcha.labelling.models import Salt, Source
-from drcaptcha.queries import moment, raw
+from drcaptcha.labelling.models import Salt
+from drcaptcha.queries import moment
 from drcaptcha.sites.models import Site
 
 
@@ -19,21 +19,15 @@ def stored(keys: Mapping[str, int], now: datetime) -> dict[str, int]:
 
     Those that come for the first time are stored.
     """
-    found = _numbers(keys)
-    if missing := sorted(keys.keys() - found.keys()):
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO labelling_source "
-                "(site_id, key, created, mass, trust, doubt, settled_trust, settled_doubt) "
-                "VALUES (%s, %s, %s, 0, 0, 0, 0, 0) ON CONFLICT (key) DO NOTHING",
-                [(keys[key], key, moment(now)) for key in missing],
-            )
-        found |= _numbers(missing)
-    return found
-
-
-def _numbers(keys: Collection[str]) -> dict[str, int]:
-    return dict(raw(Source.objects.filter(key__in=keys).values_list("key", "pk")))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO labelling_source (site_id, key, created, mass, trust, doubt, settled_trust, settled_doubt) "
+            "VALUES (%s, %s, %s, 0, 0, 0, 0, 0) ON CONFLICT (key) DO NOTHING",
+            [(site, key, moment(now)) for key, site in sorted(keys.items())],
+        )
+        places = ", ".join(["%s"] * len(keys))
+        cursor.execute(f"SELECT key, id FROM labelling_source WHERE key IN ({places})", list(keys))  # noqa: S608 -- Only places.
+        return dict(cursor.fetchall())
 
 
 def source_key(address: str, site: Site, now: datetime) -> str:

@@ -14,6 +14,7 @@ from django.db.models import F, OuterRef, Subquery
 
 from drcaptcha.errors import QuotaReached
 from drcaptcha.sites.models import Site, Traffic
+from drcaptcha.turns import turn
 
 COLUMNS = ("issued", "passed", "failed", "redeemed", "labels")
 
@@ -77,7 +78,7 @@ def write_down() -> None:
         taken = dict(_noted)
         _noted.clear()
     try:
-        with transaction.atomic():
+        with turn(), transaction.atomic():
             for (site, day), issued in sorted(taken.items()):
                 if issued:
                     _add(site, day, {"issued": issued})

@@ -98,15 +98,14 @@ def test_issuing_costs_few_queries(
     rng: np.random.Generator,
     django_assert_max_num_queries: DjangoAssertNumQueries,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fill(5, now, rng)
     site = Site.of(None)
     with django_capture_on_commit_callbacks(execute=True):  # The day's first visitor has the salt made.
         source_key("192.0.2.1", site, now)
-    monkeypatch.setattr(ballots, "count_soon", lambda: None)
     # One to find a captcha, one to take it, and two where the transaction begins and ends, within that of the test.
-    with django_assert_max_num_queries(4):
+    with pytest.MonkeyPatch.context() as patch, django_assert_max_num_queries(4):
+        patch.setattr(ballots, "count_soon", lambda: None)
         issue(site, address="192.0.2.1", now=now, rng=rng)
 
 
