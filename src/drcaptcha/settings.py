@@ -76,18 +76,18 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "drcaptcha.observing.probes",
     "drcaptcha.observing.observed",
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "drcaptcha.api.middleware.cross_origin",
     "drcaptcha.api.middleware.json_errors",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "drcaptcha.pages.middleware.content_security_policy",
     "drcaptcha.api.direct.direct",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "drcaptcha.pages.middleware.Sessions",
+    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "drcaptcha.pages.middleware.Authentication",
     "drcaptcha.pages.middleware.Messages",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "drcaptcha.pages.middleware.content_security_policy",
     "drcaptcha.pages.middleware.Unready",
 ]
 

@@ -9,6 +9,7 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
+from django.core.exceptions import DisallowedHost
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import ResolverMatch, resolve
@@ -33,15 +34,18 @@ def direct(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
             return get_response(request)
         schema, view = call
         try:
+            request.get_host()
             body = schema.model_validate_json(request.body)
-        except ValidationError:
+        except (DisallowedHost, ValidationError):
             return get_response(request)
         request.resolver_match = _match(request.path)
         try:
             with _turn():
-                return view(request, body)
+                response = view(request, body)
         except DrCaptchaError as error:
-            return views.on_error(request, error)
+            response = views.on_error(request, error)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
     return middleware
 
