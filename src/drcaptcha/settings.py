@@ -131,7 +131,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 30,
         # 16 MB of log are written back at a time: pages that every visitor changes are in it many times.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; "
-        "PRAGMA wal_autocheckpoint=40000;",
+        "PRAGMA wal_autocheckpoint=64000;",
     }
 
 REDIS_URL = env.text("REDIS_URL")

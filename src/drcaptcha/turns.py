@@ -34,8 +34,8 @@ def turn() -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
-LOG = 4000
-"""Pages in SQLite's log, 16 MB, from which it is emptied."""
+LOG = 16_000
+"""Pages in SQLite's log, 64 MB, from which it begins anew."""
 
 
 def write_back() -> None:
