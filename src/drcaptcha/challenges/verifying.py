@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection
 from django.utils.crypto import constant_time_compare
 
 from drcaptcha.challenges import ballots, limiting, working
@@ -17,7 +16,7 @@ from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
 from drcaptcha.labelling.models import Role
 from drcaptcha.labelling.sources import source_key
 from drcaptcha.labelling.voting import Ballot
-from drcaptcha.queries import moment
+from drcaptcha.queries import asked, moment
 from drcaptcha.sites import dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
@@ -116,12 +115,12 @@ def _take(captcha: Captcha, site: Site, now: datetime, *, passed: bool, told: st
 
     The database holds one a captcha, so of many at once one is judged.
     """
-    with turn(), connection.cursor() as cursor:
-        cursor.execute(
+    with turn():
+        rows = asked(
             "INSERT INTO challenges_attempt (captcha_id, site_id, passed, created, ballot) "
             "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING RETURNING id",
             [captcha.pk, site.pk, passed, moment(now), told],
         )
-        for (attempt,) in cursor.fetchall():
-            return int(attempt)
-    raise ChallengeUsed
+    if not rows:
+        raise ChallengeUsed
+    return int(rows[0][0])
