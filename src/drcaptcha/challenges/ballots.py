@@ -23,7 +23,7 @@ from drcaptcha.labelling.log import seconds
 from drcaptcha.labelling.models import Role
 from drcaptcha.labelling.sources import stored
 from drcaptcha.labelling.voting import Ballot
-from drcaptcha.queries import Question, Rows, raw
+from drcaptcha.queries import Question, Rows, raw, update
 from drcaptcha.sites import counting
 from drcaptcha.turns import turn, write_back
 
@@ -103,11 +103,8 @@ def _count_together(only: int | None = None) -> int:
         gained -= mine  # A label is earned by one, whoever else has voted for it in the same moment.
         here = events[site, counting.day_of(times[attempt])]
         here.update({"passed" if passed else "failed": 1, "labels": len(mine)})
-    with connection.cursor() as cursor:
-        strike = "UPDATE challenges_attempt SET ballot = NULL WHERE id = %s"
-        cursor.executemany(strike, [(attempt,) for attempt in ballots])
-        use_up = "UPDATE challenges_captcha SET available = NULL WHERE id = %s"
-        cursor.executemany(use_up, [(ballot.captcha,) for ballot in ballots.values()])
+    update("UPDATE challenges_attempt SET ballot = NULL WHERE id", list(ballots))
+    update("UPDATE challenges_captcha SET available = NULL WHERE id", [one.captcha for one in ballots.values()])
     for (site, day), happened in sorted(events.items()):
         counting.count(site, day, **happened)
     tasks.ask_for_estimate()

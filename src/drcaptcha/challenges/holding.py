@@ -9,11 +9,11 @@ from functools import cache
 from threading import Lock
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from drcaptcha.challenges.models import Attempt, Captcha
-from drcaptcha.queries import Question, moment
+from drcaptcha.queries import Question, moment, update
 from drcaptcha.turns import turn
 
 MOST = 32
@@ -75,11 +75,8 @@ def _take(many: int, now: datetime) -> list[Captcha]:
     captchas = [
         Captcha.from_db(None, _HANDED_OUT, row) for row in _waiting(many)(settings.DRCAPTCHA_DIFFICULTY, moment(now))
     ]
-    with connection.cursor() as cursor:
-        away = moment(away_until(now))
-        cursor.executemany(
-            "UPDATE challenges_captcha SET available = %s WHERE id = %s", [(away, one.pk) for one in captchas]
-        )
+    away = moment(away_until(now))
+    update("UPDATE challenges_captcha SET available = %s WHERE id", [one.pk for one in captchas], away)
     return captchas
 
 

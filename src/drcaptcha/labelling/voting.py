@@ -1,5 +1,6 @@
 """Taking votes."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,7 @@ from drcaptcha.labelling.deciding import apply, lock
 from drcaptcha.labelling.log import Known, alphabet, current_reading, read_known, read_votes, seconds
 from drcaptcha.labelling.models import CANT_READ, Miss, Role, Source, Vote
 from drcaptcha.labelling.weighing import OURS, weigh_votes
-from drcaptcha.queries import Prepared, moment
+from drcaptcha.queries import Prepared, moment, update
 from handwriting.consensus import honesty
 from handwriting.consensus.reading import Reading
 
@@ -219,7 +220,8 @@ _COLUMNS = ("glyph_id", "source_id", "captcha", "role", "typed", "answer", "know
 
 
 def _count_passes(read: Sequence[int]) -> None:
-    with connections[Glyph.objects.db].cursor() as cursor:
-        cursor.executemany(
-            "UPDATE glyphs_glyph SET passes = passes + 1 WHERE id = %s", [(glyph,) for glyph in sorted(read)]
-        )
+    glyphs_by_times: dict[int, list[int]] = defaultdict(list)
+    for glyph, times in sorted(Counter(read).items()):
+        glyphs_by_times[times].append(glyph)
+    for times, glyphs in glyphs_by_times.items():
+        update(f"UPDATE glyphs_glyph SET passes = passes + {times:d} WHERE id", glyphs)  # noqa: S608 -- A number.
