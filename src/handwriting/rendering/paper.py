@@ -24,6 +24,10 @@ FRAME = 2
 BLOTCH = 15
 """Pixels of the sketch over which the paper drifts from one level to another."""
 
+# Linux takes back what is free at the end of the heap, and gives it page by page to the next picture, where it is more
+# than twice the largest block that was ever freed (mallopt(3), M_MMAP_THRESHOLD). So a large one is freed once.
+bytes(2**21)
+
 
 @dataclass(frozen=True)
 class Picture:
