@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handwriting.rendering.layout import SIDE, arrange
-from handwriting.rendering.paper import Picture, develop
+from handwriting.rendering.paper import ENLARGEMENT, Picture, develop
 from handwriting.rendering.pen import write
 from handwriting.rendering.style import DEFAULT, STYLES, Style
 
@@ -25,4 +25,4 @@ def render(glyphs: NDArray[np.uint8], rng: np.random.Generator, style: Style = D
         )
     row = arrange(glyphs, style, rng)
     picture = develop(write(glyphs, row, style, rng), style, rng)
-    return replace(picture, boxes=row.boxes * style.enlargement)
+    return replace(picture, boxes=row.boxes * ENLARGEMENT)

@@ -12,7 +12,7 @@ INK = 100
 """Grey level from which a pixel of a glyph counts as ink when its extent is measured."""
 
 _row, _column = np.mgrid[:SIDE, :SIDE] + 0.5 - SIDE / 2
-_PIXELS = np.stack([_column.ravel(), _row.ravel()])
+_PIXELS = np.stack([_column.ravel(), _row.ravel()]).astype(np.float32)
 """Centre of every pixel of a glyph, seen from the glyph's middle, as (x, y): shape (2, 784)."""
 
 
@@ -73,8 +73,7 @@ def _extents(
     """Return the lowest and highest (x, y) of each glyph's ink, seen from its middle: two arrays (k, 2)."""
     ink = glyphs.reshape(len(glyphs), 1, -1) >= INK
     ink |= ~ink.any(axis=2, keepdims=True)  # A blank glyph takes the room of a full one.
-    places = matrices @ _PIXELS
+    places = matrices.astype(np.float32) @ _PIXELS
+    away = np.where(ink, np.float32(0), np.float32(np.inf))
     reach = np.abs(matrices).sum(axis=2) / 2  # A pixel is a square, and its corners are ink too.
-    low = np.where(ink, places, np.inf).min(axis=2) - reach
-    high = np.where(ink, places, -np.inf).max(axis=2) + reach
-    return low, high
+    return (places + away).min(axis=2) - reach, (places - away).max(axis=2) + reach

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 class Style:
     """The parameters of a rendering.
 
-    Lengths are in pixels of the sketch, on which glyphs and scribbles are drawn before it is enlarged ``enlargement``
-    times. A pair is a range to draw from, uniformly.
+    Lengths are in pixels of the sketch, on which glyphs and scribbles are drawn before it is enlarged twice. A pair is
+    a range to draw from, uniformly.
     """
 
-    enlargement: int = 2
     height: int = 60
     cell: int = 33
     """Width that a picture grants each glyph."""

@@ -89,6 +89,19 @@ def test_it_sets_glyphs_from_left_to_right_inside_the_picture(seed: int, text: s
     assert bottom.max() <= row.height
 
 
+@settings(deadline=None)  # A busy machine is no fault.
+@given(seed=SEEDS, text=st.text("TLZW1", min_size=1, max_size=9))
+def test_its_ink_is_where_it_says(seed: int, text: str) -> None:
+    still = Style(waves=0, scribbles=(0, 0), gap=(3, 6))
+    picture = render(glyphs(text), np.random.default_rng(seed), still)
+    dark = np.asarray(opened(picture.data).convert("L")) < 140
+    for box in picture.boxes:
+        left, right = box[[0, 2]].round().astype(int)
+        rows, columns = np.nonzero(dark[:, max(0, left - 3) : right + 3])
+        extent = [columns.min() + max(0, left - 3), rows.min(), columns.max() + 1 + max(0, left - 3), rows.max() + 1]
+        np.testing.assert_allclose(extent, box, atol=2.5)
+
+
 def test_it_draws_no_glyph_twice_alike() -> None:
     row = arrange(glyphs("TTTTTT"), STYLE, np.random.default_rng(3))
     assert len({tuple(matrix.round(6).ravel()) for matrix in row.matrices}) == 6
