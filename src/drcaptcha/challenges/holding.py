@@ -4,6 +4,7 @@ To take many takes hardly longer than to take one. So a busy process takes some 
 """
 
 from collections import deque
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from threading import Lock
@@ -47,7 +48,13 @@ class Held:
         """Hold none; those that were held return to the pool in time."""
         self._held: deque[Captcha] = deque()
         self._taken: datetime | None = None
-        self._many = 1
+        self.many = 1
+        """How many are taken at once now."""
+
+    def add(self, captchas: Sequence[Captcha]) -> None:
+        """Hold captchas that were composed just now and are not in the pool."""
+        with self._lock:
+            self._held.extend(captchas)
 
     def take(self, now: datetime) -> Captcha | None:
         """Return a captcha that no other visitor has, or None where the pool is empty."""
@@ -56,8 +63,8 @@ class Held:
             if not timedelta(0) <= since < lifetime():
                 self._held.clear()
             if not self._held:
-                self._many = min(2 * self._many, MOST) if timedelta(0) <= since < BUSY else 1
-                self._held.extend(_take(self._many, now))
+                self.many = min(2 * self.many, MOST) if timedelta(0) <= since < BUSY else 1
+                self._held.extend(_take(self.many, now))
                 self._taken = now
             return self._held.popleft() if self._held else None
 

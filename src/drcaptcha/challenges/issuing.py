@@ -18,10 +18,14 @@ from drcaptcha.labelling.sources import source_key
 from drcaptcha.sites import counting
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
+from drcaptcha.turns import turn
 from handwriting import speech
 
 REFILL_PAUSE = 60
 """Seconds between two calls to the worker to refill the pool."""
+
+COMPOSED = 8
+"""So many captchas are composed at once at the most while a visitor waits."""
 
 
 @dataclass(frozen=True)
@@ -183,10 +187,13 @@ def _handed_out(captcha: Captcha, token: str, bits: int = 0) -> Challenge:
 
 
 def _compose(now: datetime, rng: np.random.Generator) -> Captcha:
-    """Compose a captcha for this visitor alone, and have the worker refill the pool."""
+    """Compose a captcha for this visitor, where many come for the next ones too; have the worker refill the pool."""
     if settings.DRCAPTCHA_POOL and cache.add("drcaptcha.refill", 1, REFILL_PAUSE):
         tasks.refill.enqueue()
-    captcha = compose(1, now=now, rng=rng)[0]
-    captcha.available = away_until(now)
-    captcha.save()
-    return captcha
+    captchas = compose(min(held.many, COMPOSED), now=now, rng=rng)
+    for captcha in captchas:
+        captcha.available = away_until(now)
+    with turn():
+        first, *others = Captcha.objects.bulk_create(captchas)
+    held.add(others)
+    return first
