@@ -10,10 +10,6 @@ from handwriting import selection
 AUDIT_ACCEPTED = 0.4
 """Share of audits that ask again about what votes have labelled; the others ask about labels that were given."""
 
-NEIGHBOURS = 32
-"""From so many glyphs of each open state it is chosen at least. Among many glyphs each lies on a page of its own; from
-twice as many came what is worth 0 to 12 % more, the most where few are worth much."""
-
 
 def choose(count: int, rng: np.random.Generator) -> list[tuple[int, Role]]:
     """Return up to ``count`` different glyphs whose label is wanted, in random order.
@@ -23,7 +19,7 @@ def choose(count: int, rng: np.random.Generator) -> list[tuple[int, Role]]:
     """
     if not count:
         return []
-    windows = [window(state, max(NEIGHBOURS, 4 * count), rng) for state in OPEN]
+    windows = [window(state, max(64, 4 * count), rng) for state in OPEN]
     keys = [key for one in windows for key in one.keys]
     worths = np.array([worth for one in windows for worth in one.worths])
     stand_for = np.array([one.population / len(one.keys) for one in windows for _ in one.keys])
