@@ -213,6 +213,20 @@ def test_an_invisible_one_asks_in_a_window(window: Window, elsewhere: Elsewhere,
     window.until("window.told === 'test-response' && !document.querySelector('dr-captcha')")
 
 
+def test_who_sends_a_form_is_asked_where_it_is_invisible(window: Window, elsewhere: Elsewhere, server: str) -> None:
+    tag = '<dr-captcha sitekey="test-passes" size="invisible" required></dr-captcha>'
+    body = f'<form action="/">{tag}<button>Send</button></form>'
+    show(window, elsewhere, body, f"{server}/widget/v1/api.js")
+    window.until("typeof window.drcaptcha?.execute === 'function'")
+    window.click("document.querySelector('form > button')")
+    window.until(f"{inside('#answer')}?.matches(':focus')")
+    window.press("x", "Enter")
+    window.until("drcaptcha.getResponse()")
+    window.click("document.querySelector('form > button')")
+    window.until("location.search === '?drcaptcha-response=test-response'")
+    window.go(elsewhere.address + "/")
+
+
 def test_arabic_runs_from_right_to_left(window: Window, elsewhere: Elsewhere, server: str) -> None:
     body = '<dr-captcha sitekey="test-passes" language="ar"></dr-captcha>'
     show(window, elsewhere, body, f"{server}/widget/v1/api.js")
