@@ -692,3 +692,27 @@ def test_a_form_inside_a_shadow_root_is_filled(how: str, open_context: Open, els
     expect(widget.get_by_text("You are human.")).to_be_visible()
     sent = page.evaluate("[...new FormData(host.shadowRoot.querySelector('form')).values()]")
     assert set(sent) == {"test-response"}
+
+
+def test_without_a_site_key_it_says_so(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    elsewhere.show(page, "<dr-captcha></dr-captcha>" + script(server))
+    page.evaluate("addEventListener('error', ({ detail }) => (window.told = detail), true)")
+    page.locator("dr-captcha").get_by_role("button").click()
+    said = page.locator("dr-captcha").get_by_role("status")
+    expect(said).to_have_text("This page can't use the captcha: it has no sitekey.")
+    assert page.evaluate("told") == "missing-sitekey"
+
+
+def test_the_looks_of_the_text_around_it_are_not_its_own(open_context: Open, elsewhere: Elsewhere, server: str) -> None:
+    page = open_context(bypass_csp=True).new_page()
+    around = "width: 12rem; text-transform: uppercase; white-space: nowrap; text-indent: 3rem"
+    elsewhere.show(
+        page, f'<div style="{around}"><dr-captcha sitekey="test-passes"></dr-captcha></div>' + script(server)
+    )
+    begin(page, page.locator("dr-captcha"))
+    label = page.locator("dr-captcha label")
+    for name, wanted in (("text-transform", "none"), ("white-space", "normal"), ("text-indent", "0px")):
+        expect(label).to_have_css(name, wanted)
+    assert page.evaluate(
+        "(({ scrollWidth, offsetWidth }) => scrollWidth <= offsetWidth)(document.querySelector('dr-captcha'))"
+    )

@@ -348,6 +348,8 @@ export class DrCaptcha extends HTMLElement {
     if (focus) this.#root.querySelector("button, input")?.focus();
     let challenge;
     try {
+      // Without one the service's own site would ask, and nobody could redeem what is earned.
+      if (!this.option("sitekey")) throw new Refused(400, { error: { code: "missing-sitekey", message: "it has no sitekey." } });
       challenge = await ask("/api/v1/challenges", {
         sitekey: this.option("sitekey", ""),
         action: this.option("action", ""),
