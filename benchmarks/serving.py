@@ -3,14 +3,15 @@
     .venv/bin/python benchmarks/serving.py --folder results [--seconds 10] [--glyphs 1000 100000 1000000]
     .venv/bin/python benchmarks/serving.py --folder results --server granian gunicorn-sync waitress
     .venv/bin/python benchmarks/serving.py --folder results --soak 10
+    .venv/bin/python benchmarks/serving.py --folder results --database postgres://postgres@localhost/ [--glyphs …]
 
 A cycle is what one visitor takes: a challenge is issued, its picture fetched, and the right answer judged; ours takes
-the votes with it. Both run with two processes on SQLite, and wrk (from the system's packages) is the visitors, 32 at
-once, each cycle from an address of its own. All glyphs are said to be an A, so that wrk knows it. Told are cycles per
-core-second (processor time of the server's processes, so the client's does not count) and the time that requests take;
-for each number of glyphs also at 80 % of the most, and how many responses a core redeems. ``--soak`` goes on at half
-the most, and tells each minute what went wrong and how much memory the server has. The peer, and servers that are
-compared, are installed into the folder.
+the votes with it. Both run with two processes on SQLite, or on a PostgreSQL server in which databases may be made, and
+wrk (from the system's packages) is the visitors, 32 at once, each cycle from an address of its own. All glyphs are said
+to be an A, so that wrk knows it. Told are cycles per core-second (processor time of the server's processes and of
+PostgreSQL's, so the client's does not count) and the time that requests take; for each number of glyphs also at 80 % of
+the most, and how many responses a core redeems. ``--soak`` goes on at half the most, and tells each minute what went
+wrong and how much memory the server has. The peer, and servers that are compared, are installed into the folder.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from importing import MANAGE
 
@@ -111,6 +113,7 @@ end
 
 PEER_PROJECT = """
 import os
+import dj_database_url
 from django import forms
 from django.conf import settings
 from django.http import HttpResponse
@@ -121,10 +124,10 @@ settings.configure(
     CAPTCHA_TEST_MODE=True,
     INSTALLED_APPS=["captcha"], MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
-    DATABASES={"default": {
-        "ENGINE": "django.db.backends.sqlite3", "NAME": os.environ["PEER_DATABASE"], "CONN_MAX_AGE": 600,
-        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30,
-                    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}}},
+    DATABASES={"default": dj_database_url.parse(os.environ["PEER_DATABASE"]) | {"CONN_MAX_AGE": 600} | (
+        {"OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30,
+                     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"}}
+        if os.environ["PEER_DATABASE"].startswith("sqlite") else {})},
 )
 import django
 django.setup()
@@ -209,9 +212,9 @@ class Server:
         return found
 
     def core_seconds(self) -> float:
-        """Return the processor time that the server has taken."""
+        """Return the processor time that the server has taken, and PostgreSQL, if it runs."""
         ticks = 0
-        for process in self.processes():
+        for process in [*self.processes(), *postgres()]:
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
@@ -236,13 +239,33 @@ class Server:
 
     def load_at(self, share: float, peak: Load, script: Path, seconds: float) -> Load:
         """Let as many visitors come as are this share of the ``peak``, or nearly so."""
-        each = 1000 * CONNECTIONS * peak.seconds / peak.requests
-        return self.load(script, seconds, pause=round(each / share - each / 5))  # Without a crowd they take so long.
+        wanted = 1000 * CONNECTIONS * peak.seconds / peak.requests / share
+        pause = round(0.9 * wanted)
+        for _ in range(2):  # How long a request takes at that load is not known beforehand.
+            tried = self.load(script, 2, pause=pause)
+            pause = max(1, round(pause + wanted - 1000 * CONNECTIONS * tried.seconds / tried.requests))
+        return self.load(script, seconds, pause=pause)
 
     def stop(self) -> None:
         """End it."""
         os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(10)
+
+
+def postgres() -> list[int]:
+    """Return the numbers of PostgreSQL's processes on this machine."""
+    names = {path.parent: path.read_text().strip() for path in Path("/proc").glob("[0-9]*/comm")}
+    return [int(folder.name) for folder, name in names.items() if name == "postgres"]
+
+
+def database(server: str, name: str) -> str:
+    """Return the address of a database on a PostgreSQL server; make it, unless it is there."""
+    import psycopg
+
+    with psycopg.connect(server, dbname="postgres", autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(f'CREATE DATABASE "{name}"')
+    return urlsplit(server)._replace(path=f"/{name}").geturl()
 
 
 @contextmanager
@@ -257,15 +280,16 @@ def serving(
         server.stop()
 
 
-def peer(folder: Path) -> tuple[Path, dict[str, str]]:
+def peer(folder: Path, server: str) -> tuple[Path, dict[str, str]]:
     """Install the peer into the folder, unless it is there; return its Python and environment."""
     python = folder / "peer/bin/python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder / "peer"], check=True)
-        wanted = [PEER, "Django~=5.2.0", "granian~=2.8"]
+        wanted = [PEER, "Django~=5.2.0", "granian~=2.8", "dj-database-url", "psycopg[binary]"]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
     (folder / "peer_project.py").write_text(PEER_PROJECT)
-    environment = os.environ | {"PEER_DATABASE": str(folder / "peer.sqlite3"), "PYTHONPATH": str(folder)}
+    address = database(server, "drcaptcha-peer") if server else f"sqlite:///{folder / 'peer.sqlite3'}"
+    environment = os.environ | {"PEER_DATABASE": address, "PYTHONPATH": str(folder)}
     migrate = (
         "import peer_project; from django.core.management import call_command; call_command('migrate', verbosity=0)"
     )
@@ -273,12 +297,12 @@ def peer(folder: Path) -> tuple[Path, dict[str, str]]:
     return python, environment
 
 
-def ours(folder: Path, glyphs: int) -> dict[str, str]:
+def ours(folder: Path, glyphs: int, server: str = "") -> dict[str, str]:
     """Make an installation whose glyphs are all said to be an A, unless it is there; return its environment."""
-    state = folder / f"ours-{glyphs}"
+    state = folder / f"{'postgres' if server else 'ours'}-{glyphs}"
     environment = os.environ | {
         "DRCAPTCHA_STATE": str(state),
-        "DATABASE_URL": "",
+        "DATABASE_URL": database(server, f"drcaptcha-{glyphs}") if server else "",
         "DRCAPTCHA_PROXIES": "1",
         "DRCAPTCHA_POOL": "0",
         "DRCAPTCHA_RATE": "0",
@@ -315,6 +339,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--pool", type=int, default=10_000, help="captchas in the pool")
     parser.add_argument("--glyphs", type=int, nargs="*", default=[1_000, 100_000, 1_000_000])
+    parser.add_argument("--database", default="", metavar="URL", help="a PostgreSQL server, instead of SQLite")
     parser.add_argument("--server", nargs="*", choices=SERVERS, help="compare these, from the pool")
     parser.add_argument("--soak", type=int, metavar="MINUTES", help="go on at half the most")
     options = parser.parse_args()
@@ -324,7 +349,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, script in (("ours", OURS_LUA), ("redeem", REDEEM_LUA), ("peer", PEER_LUA)):
         (folder / f"{name}.lua").write_text(SUMMARY_LUA.partition("function done")[0] + script + SUMMARY_LUA)
-    bench = Bench(folder, options.seconds, options.pool)
+    bench = Bench(folder, options.seconds, options.pool, options.database)
     if options.soak:
         bench.soak(options.glyphs[-1], options.soak)
         return
@@ -345,11 +370,12 @@ class Bench:
     folder: Path
     seconds: float
     pool: int
+    database: str
     base: float = float("nan")
 
     def peer(self) -> None:
         """Measure the peer."""
-        python, environment = peer(self.folder)
+        python, environment = peer(self.folder, self.database)
         with serving(python, "peer_project:application", environment, self.folder) as server:
             server.load(self.folder / "peer.lua", 2)
             load = server.load(self.folder / "peer.lua", self.seconds)
@@ -358,7 +384,7 @@ class Bench:
 
     def measure(self, glyphs: int) -> None:
         """Measure ours with so many glyphs: from the pool, at 80 % of that, redeeming, and composed on the spot."""
-        environment, script = ours(self.folder, glyphs), self.folder / "ours.lua"
+        environment, script = ours(self.folder, glyphs, self.database), self.folder / "ours.lua"
         fill(self.pool, environment)
         with serving(Path(sys.executable), OURS, environment, Path(MANAGE).parent) as server:
             server.load(script, 1)
@@ -381,7 +407,7 @@ class Bench:
             subprocess.run(
                 [sys.executable, "-m", "pip", "install", "-q", "--target", others, "gunicorn", "waitress"], check=True
             )
-        environment = ours(self.folder, glyphs) | {"PYTHONPATH": str(others)}
+        environment = ours(self.folder, glyphs, self.database) | {"PYTHONPATH": str(others)}
         fill(self.pool, environment)
         with serving(Path(sys.executable), OURS, environment, Path(MANAGE).parent, name) as server:
             server.load(self.folder / "ours.lua", 1)
@@ -389,7 +415,7 @@ class Bench:
 
     def soak(self, glyphs: int, minutes: int) -> None:
         """Let half as many visitors come as can, for so long; tell each minute."""
-        environment, script = ours(self.folder, glyphs), self.folder / "ours.lua"
+        environment, script = ours(self.folder, glyphs, self.database), self.folder / "ours.lua"
         fill(self.pool, environment)
         print("| minute | cycles a second | p50, p99 of a request in ms | faults | MiB |")
         print("| ---: | ---: | ---: | ---: | ---: |")
@@ -423,16 +449,14 @@ def earn(count: int, path: str) -> None:
 
     from drcaptcha.challenges.models import Attempt, Captcha
     from drcaptcha.challenges.tokens import Purpose, seal
-    from drcaptcha.labelling.sources import source_of
     from drcaptcha.sites.registering import register
 
     now = timezone.now()
     site, secret = register(f"Earned {now}", ["localhost"], now=now)
-    source = source_of("192.0.2.1", site, now)
     plain = {"picture": b"", "media_type": "image/jpeg", "width": 1, "height": 1, "content": [], "length": 0}
     captchas = Captcha.objects.bulk_create(Captcha(**plain, created=now) for _ in range(count))
     attempts = Attempt.objects.bulk_create(
-        Attempt(captcha=captcha, site=site, source_id=source, passed=True, created=now) for captcha in captchas
+        Attempt(captcha=captcha, site=site, passed=True, created=now) for captcha in captchas
     )
     bodies = (f"secret={secret}&response={seal(Purpose.RESPONSE, one.pk, site.pk, timezone.now())}" for one in attempts)
     Path(path).write_text("\n".join(bodies))

@@ -40,7 +40,7 @@ def main() -> None:
         from drcaptcha.glyphs.models import Glyph
         from drcaptcha.labelling import asking, voting
         from drcaptcha.labelling.log import current_reading
-        from drcaptcha.labelling.sources import source_of
+        from drcaptcha.labelling.sources import source_key, stored
         from drcaptcha.sites.models import Site
         from handwriting.consensus.beliefs import Votes, believe
 
@@ -54,7 +54,7 @@ def main() -> None:
         def record(number: int) -> None:
             typed = {key: "K" for key, _ in asking.choose(2, rng)}
             now = timezone.now()
-            source = source_of(f"192.0.2.{number % 250}", site, now)
+            [source] = stored({source_key(f"192.0.2.{number % 250}", site, now): site.pk}, now).values()
             voting.record([voting.Ballot(source, captcha.pop(), now, typed)], now=now)
 
         print("| glyphs | weighing one glyph | recording an answer | choosing three glyphs |")

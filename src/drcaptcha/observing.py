@@ -56,7 +56,7 @@ class State:
         glyphs = GaugeMetricFamily("drcaptcha_glyphs", "Glyphs by state.", labels=["state"])
         for state, count in Glyph.objects.values_list("state").annotate(Count("pk")).order_by():
             glyphs.add_metric([state], count)
-        pool = Captcha.objects.filter(available__lte=datetime.now(UTC)).count()
+        pool = Captcha.objects.waiting(datetime.now(UTC)).count()
         tasks = DBTaskResult.objects.filter(status=TaskResultStatus.READY).count()
         return [
             events,
@@ -93,7 +93,7 @@ def missing() -> list[str]:
         if plan.migration_plan(plan.loader.graph.leaf_nodes()):
             return ["migrations: run manage.py migrate"]
         found = []
-        if not Captcha.objects.filter(available__lte=datetime.now(UTC)).exists():
+        if not Captcha.objects.waiting(datetime.now(UTC)).exists():
             fewest = CONTROLS[1]
             if len(Glyph.objects.controls().values_list("pk")[:fewest]) < fewest:
                 found.append(f"controls: import {fewest} labelled glyphs at the least")
@@ -154,7 +154,7 @@ def observed(get_response: Handler) -> Handler:
     """Count and time each request, give it a name, and write it into the log: its path, but no address, no query."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "") if settings.DRCAPTCHA_PROXIES else ""
+        given = request.META.get("HTTP_X_REQUEST_ID", "") if settings.DRCAPTCHA_PROXIES else ""
         name = given if _NAMED.fullmatch(given) else uuid.uuid4().hex
         held, start = REQUEST.set(name), time.perf_counter()
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -28,6 +29,23 @@ def raw(rows: Any) -> Rows:
 def moment(time: datetime) -> Any:
     """Return a time as the database takes it."""
     return connection.ops.adapt_datetimefield_value(time)
+
+
+def asked(sql: str, parameters: list[Any]) -> Rows:
+    """Return what the database answers; SQLite is asked directly: it has answered before Django has made a cursor."""
+    if connection.vendor == "sqlite" and not connection.queries_logged:
+        connection.ensure_connection()
+        with connection.wrap_database_errors:
+            return connection.connection.execute(_native(sql), parameters).fetchall()  # type: ignore[no-any-return]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+
+@cache
+def _native(sql: str) -> str:
+    """Return a query with places as SQLite marks them."""
+    return sql.replace("%s", "?").replace("%%", "%")
 
 
 class Blank(Expression):
@@ -59,9 +77,7 @@ class Question:
             rows = self._build(*map(Blank, range(len(values))))
             self._built = rows.query.get_compiler(rows.db).as_sql()
         sql, parameters = self._built
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [values[one.place] if isinstance(one, Blank) else one for one in parameters])
-            return list(cursor.fetchall())
+        return asked(sql, [values[one.place] if isinstance(one, Blank) else one for one in parameters])
 
 
 class Prepared:
@@ -83,9 +99,7 @@ class Prepared:
         if len(different) > MOST:
             return raw(self._build(different))
         sql, parameters, place = self._query(len(different))
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [*parameters[:place], *different, *parameters[place + len(different) :]])
-            return list(cursor.fetchall())
+        return asked(sql, [*parameters[:place], *different, *parameters[place + len(different) :]])
 
     def _query(self, count: int) -> tuple[str, list[Any], int]:
         """Return the SQL for so many keys, its parameters, and where among these the keys begin."""

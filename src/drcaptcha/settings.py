@@ -76,10 +76,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "drcaptcha.observing.probes",
     "drcaptcha.observing.observed",
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "drcaptcha.api.middleware.cross_origin",
     "drcaptcha.api.middleware.json_errors",
+    "drcaptcha.api.direct.direct",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "drcaptcha.pages.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -130,7 +131,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 30,
         # 16 MB of log are written back at a time: pages that every visitor changes are in it many times.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000; "
-        "PRAGMA wal_autocheckpoint=4000;",
+        "PRAGMA wal_autocheckpoint=64000;",
     }
 
 REDIS_URL = env.text("REDIS_URL")
@@ -155,6 +156,7 @@ MEDIA_ROOT = STATE / "media"
 DRCAPTCHA_CHECKPOINTS = STATE / "checkpoints"
 DRCAPTCHA_RUNS = STATE / "runs"
 DRCAPTCHA_TALLIES = STATE / "tallies"
+DRCAPTCHA_TURNS = STATE / "turns"
 DRCAPTCHA_METRICS = STATE / "metrics"
 DRCAPTCHA_METRICS.mkdir(exist_ok=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(DRCAPTCHA_METRICS)  # Read when the client is imported.

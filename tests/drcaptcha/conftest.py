@@ -10,11 +10,12 @@ from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
-from drcaptcha.challenges import ballots, tallies
+from drcaptcha.challenges import ballots, holding, tallies
 from drcaptcha.challenges.composing import _picture
 from drcaptcha.challenges.models import CONTROL, Captcha, Slot
 from drcaptcha.glyphs.models import DataSet, Glyph, Split, State
 from drcaptcha.labelling.models import Role
+from drcaptcha.sites import counting
 
 
 @pytest.fixture
@@ -35,6 +36,13 @@ def fresh_counts() -> None:
 def counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What answers tell is counted with each."""
     monkeypatch.setattr(ballots, "PAUSE", 0)
+
+
+@pytest.fixture(autouse=True)
+def nothing_held() -> None:
+    """No test finds in this process what others have left."""
+    holding.held.clear()
+    counting._noted.clear()
 
 
 @pytest.fixture

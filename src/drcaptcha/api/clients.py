@@ -23,5 +23,5 @@ def address_of(request: HttpRequest) -> str:
 
 def host_of(request: HttpRequest) -> str:
     """Return the host of the page from which a browser calls; empty where the call does not say."""
-    page = request.headers.get("Origin") or request.headers.get("Referer")
+    page = request.META.get("HTTP_ORIGIN") or request.META.get("HTTP_REFERER")
     return hosts.host_of(page) if page else ""

@@ -40,7 +40,7 @@ def cross_origin(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        origin = request.headers.get("Origin", "")
+        origin = request.META.get("HTTP_ORIGIN", "")
         if request.path not in OPEN or not origin:
             return get_response(request)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:

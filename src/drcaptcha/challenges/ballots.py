@@ -1,16 +1,18 @@
-"""Ballots: what answers tell the labelling. Each is stored with its answer, and counted soon after, many at once.
+"""Ballots: what answers tell. Each is stored with its answer, and counted soon after, many at once.
 
-To weigh fifty glyphs takes little longer than to weigh one. So a process that has counted within the last ``PAUSE``
-leaves what comes for then. Whoever counts strikes out the ballots in the same transaction: none is lost, whenever a
-process ends, and none is counted twice. What an ended process has left is counted with the next answer.
+They tell the labelling what was typed, the site whether its visitor passed, and the pool which captcha is used up.
+To weigh fifty glyphs takes little longer than to weigh one, so a process leaves what comes for ``PAUSE``. Whoever
+counts strikes out the ballots in the same transaction: none is lost, whenever a process ends, and none is counted
+twice. What an ended process has left is counted with the next answer.
 """
 
 import json
 import logging
-from collections import Counter
-from datetime import UTC, datetime
-from threading import Lock, Timer
-from time import monotonic
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from threading import Lock, Thread
+from time import sleep
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -19,31 +21,38 @@ from drcaptcha.challenges.models import Attempt
 from drcaptcha.labelling import tasks, voting
 from drcaptcha.labelling.log import seconds
 from drcaptcha.labelling.models import Role
+from drcaptcha.labelling.sources import stored
 from drcaptcha.labelling.voting import Ballot
-from drcaptcha.queries import Question
+from drcaptcha.queries import Question, Rows, raw
 from drcaptcha.sites import counting
+from drcaptcha.turns import turn, write_back
 
 log = logging.getLogger(__name__)
 
-PAUSE = 1.0
-"""Seconds between two counts of one process."""
+PAUSE = 0.25
+"""Seconds after which a process counts; where it is 0, it counts with each answer."""
 
-MOST = 100
+MOST = 50
 """So many ballots are counted in one transaction."""
 
+BREATH = 0.002
+"""Seconds between two such transactions, so that visitors get their turn."""
 
-def written(ballot: Ballot) -> str:
-    """Return a ballot as it is stored with its answer, which knows the source, the captcha and the time."""
-    return json.dumps([ballot.typed, ballot.roles, ballot.right, ballot.missed])
+
+def written(ballot: Ballot, source: str) -> str:
+    """Return a ballot as it is stored with its answer, which knows the captcha and the time; ``source`` is a key."""
+    return json.dumps([source, ballot.typed, ballot.roles, ballot.right, ballot.missed])
 
 
 def count() -> int:
-    """Count the ballots that wait, and return how many they were.
+    """Count the ballots that wait, and return how many they were. What was noted of challenges is written down as well.
 
     Where one can't be counted, the others are, one by one; that one waits for the next start of the process.
     """
+    counting.write_down()
     total = some = _count_some()
     while some == MOST:
+        sleep(BREATH)
         total += (some := _count_some())
     return total
 
@@ -55,7 +64,7 @@ def _count_some() -> int:
         raise
     except Exception:
         log.exception("Ballots could not be counted together, so each is counted alone.")
-    return sum(_count_alone(attempt) for attempt, *_ in _WAITING() if attempt not in _aside)
+    return sum(_count_alone(attempt) for attempt, *_ in _waiting())
 
 
 def _count_alone(attempt: int) -> int:
@@ -73,45 +82,63 @@ _aside: set[int] = set()
 """Attempts whose ballots this process could not count."""
 
 
+@turn()
 @transaction.atomic
 def _count_together(only: int | None = None) -> int:
-    rows = [row for row in _WAITING() if row[0] not in _aside and only in {None, row[0]}]
+    rows = _waiting(only)
     if not rows:
         return 0
-    ballots = {attempt: _read(*row) for attempt, _, *row in rows}
-    gained = voting.record(list(ballots.values()), now=max(ballot.at for ballot in ballots.values()))
-    labels: Counter[int] = Counter()
-    for attempt, site, *_ in rows:
+    told = {attempt: json.loads(ballot) for attempt, *_, ballot in rows}
+    times = {attempt: datetime.fromtimestamp(seconds([created])[0], UTC) for attempt, _, _, created, *_ in rows}
+    now = max(times.values())
+    sources = stored({told[attempt][0]: site for attempt, site, *_ in rows}, now)
+    ballots = {
+        attempt: _read(told[attempt], sources=sources, captcha=captcha, at=times[attempt])
+        for attempt, _, captcha, *_ in rows
+    }
+    gained = voting.record([ballot for ballot in ballots.values() if ballot.right or ballot.missed], now=now)
+    events: dict[tuple[int, date], Counter[str]] = defaultdict(Counter)
+    for attempt, site, _, _, passed, _ in rows:
         mine = gained & ballots[attempt].typed.keys()
         gained -= mine  # A label is earned by one, whoever else has voted for it in the same moment.
-        labels[site] += len(mine)
+        here = events[site, counting.day_of(times[attempt])]
+        here.update({"passed" if passed else "failed": 1, "labels": len(mine)})
     with connection.cursor() as cursor:
         strike = "UPDATE challenges_attempt SET ballot = NULL WHERE id = %s"
         cursor.executemany(strike, [(attempt,) for attempt in ballots])
-    for site in sorted(labels):
-        if labels[site]:
-            counting.count(site, max(ballot.at for ballot in ballots.values()), labels=labels[site])
+        use_up = "UPDATE challenges_captcha SET available = NULL WHERE id = %s"
+        cursor.executemany(use_up, [(ballot.captcha,) for ballot in ballots.values()])
+    for (site, day), happened in sorted(events.items()):
+        counting.count(site, day, **happened)
     tasks.ask_for_estimate()
     return len(rows)
 
 
-# Processes that count at once share what waits.
-_WAITING = Question(
-    lambda: (
+def _waiting(only: int | None = None) -> Rows:
+    """Return some of the attempts whose ballots wait, or the one that is wanted. Processes that count at once share."""
+    if only is not None:
+        return raw(_uncounted().filter(pk=only))
+    return raw(_uncounted().exclude(pk__in=_aside)[:MOST]) if _aside else _UNCOUNTED()
+
+
+def _uncounted() -> Any:
+    return (
         Attempt.objects.select_for_update(skip_locked=True)
         .filter(ballot__isnull=False)
         .order_by("pk")
-        .values_list("pk", "site", "source", "captcha", "created", "ballot")[:MOST]
+        .values_list("pk", "site", "captcha", "created", "passed", "ballot")
     )
-)
 
 
-def _read(source: int, captcha: int, created: Any, ballot: str) -> Ballot:
-    typed, roles, right, missed = json.loads(ballot)
+_UNCOUNTED = Question(lambda: _uncounted()[:MOST])
+
+
+def _read(told: list[Any], *, sources: Mapping[str, int], captcha: int, at: datetime) -> Ballot:
+    source, typed, roles, right, missed = told
     return Ballot(
-        source,
+        sources[source],
         captcha,
-        datetime.fromtimestamp(seconds([created])[0], UTC),
+        at,
         {int(glyph): one for glyph, one in typed.items()},
         {int(glyph): Role(role) for glyph, role in roles.items()},
         right,
@@ -120,37 +147,40 @@ def _read(source: int, captcha: int, created: Any, ballot: str) -> Ballot:
 
 
 class Soon:
-    """Counts at once, or, where this process has done so within ``PAUSE``, when that is over."""
+    """Counts in a thread of its own, so that no visitor waits for it, every ``PAUSE`` as long as there is something."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._next = 0.0
-        self._later: Timer | None = None
+        self._asked = self._runs = False
 
     def __call__(self) -> None:
         """See to it that what waits is counted. Where that fails it waits on: the answer stands."""
-        with self._lock:
-            wait = self._next - monotonic()
-            if wait > 0:
-                if not self._later:
-                    self._later = Timer(wait, self._count_later)
-                    self._later.start()
-                return
-            self._next = monotonic() + PAUSE
-        self._count()
-
-    def _count_later(self) -> None:
-        with self._lock:
-            self._later = None
-            self._next = monotonic() + PAUSE
-        try:
+        if not PAUSE:
             self._count()
+            return
+        with self._lock:
+            self._asked = True
+            if not self._runs:
+                self._runs = True
+                Thread(target=self._run, name="ballots").start()
+
+    def _run(self) -> None:
+        try:
+            while self._goes_on():
+                self._count()
         finally:
             connection.close()
+
+    def _goes_on(self) -> bool:
+        sleep(PAUSE)
+        with self._lock:
+            self._runs, self._asked = self._asked, False
+            return self._runs
 
     def _count(self) -> None:
         try:
             count()
+            write_back()
         except Exception:
             log.exception("Ballots could not be counted, and wait on.")
 

@@ -49,7 +49,6 @@ def fill(
 
 def top_up(level: int, *, now: datetime, rng: np.random.Generator) -> int:
     """Bring the pool up to ``level`` captchas that can be issued now, and return how many were added."""
-    pool = Captcha.objects.filter(difficulty=settings.DRCAPTCHA_DIFFICULTY, available__lte=now)
-    missing = max(0, level - pool.count())
+    missing = max(0, level - Captcha.objects.waiting(now).count())
     fill(missing, now=now, rng=rng, progress=lambda _: None, harden=settings.DRCAPTCHA_HARDEN)
     return missing

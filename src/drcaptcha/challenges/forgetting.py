@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_tasks_db.models import DBTaskResult
 
 from drcaptcha.challenges import ballots
-from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.challenges.models import Captcha
 from drcaptcha.labelling.models import Miss, Source, Vote
 from drcaptcha.labelling.sources import throw_away_salts
 
@@ -52,7 +52,7 @@ def forget(*, now: datetime, days: int, dry_run: bool = False) -> Forgotten:
     used = Captcha.objects.filter(alone | Q(attempt__created__lt=before))
     old = Source.objects.filter(created__lt=before)
     heard = Exists(Vote.objects.filter(source=OuterRef("pk"))) | Exists(Miss.objects.filter(source=OuterRef("pk")))
-    silent = old.exclude(heard).exclude(Exists(Attempt.objects.filter(source=OuterRef("pk"), created__gte=before)))
+    silent = old.exclude(heard)
     named = old.filter(heard).exclude(key__startswith=NAMELESS)
     sessions = Session.objects.filter(expire_date__lt=now)
     tasks = DBTaskResult.objects.filter(finished_at__lt=before)

@@ -2,19 +2,19 @@
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection, transaction
 
-from drcaptcha.challenges import limiting, tasks, working
+from drcaptcha.challenges import ballots, limiting, tasks, working
 from drcaptcha.challenges.composing import compose
+from drcaptcha.challenges.holding import away_until, held
 from drcaptcha.challenges.models import Captcha
 from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, seal, seal_dummy
 from drcaptcha.errors import AudioUnavailable, NotReady
-from drcaptcha.queries import Question, moment
+from drcaptcha.labelling.sources import source_key
 from drcaptcha.sites import counting
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
@@ -48,11 +48,6 @@ class Challenge:
         return self.media_type.startswith(Captcha.AUDIO)
 
 
-def lifetime() -> timedelta:
-    """Return how long a challenge can be answered."""
-    return timedelta(seconds=settings.DRCAPTCHA_CHALLENGE_SECONDS)
-
-
 def issue(
     site: Site | Dummy,
     *,
@@ -80,9 +75,10 @@ def issue(
         # Whatever is typed does not count, so the picture is as good as new when it comes back to the pool.
         return _handed_out(_draw(None, now, rng), seal_dummy(site, now))
     site.admit(context.host)
-    limiting.check_issue(site, address, now, idle=idle)
+    source = source_key(address, site, now)
+    limiting.check_issue(site, source, now, idle=idle)
     captcha = _draw(site, now, rng)
-    context = context._replace(bits=0 if idle else working.bits_for(site, address, now))
+    context = context._replace(bits=0 if idle else working.bits_for(site, source, now))
     return _handed_out(captcha, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), context.bits)
 
 
@@ -121,8 +117,10 @@ def issue_audio(
     if isinstance(site, Dummy):
         return _spoken(spoken, known, seal_dummy(site, now), rng)
     site.admit(context.host)
-    limiting.check_issue(site, address, now, idle=idle)
+    source = source_key(address, site, now)
+    limiting.check_issue(site, source, now, idle=idle)
     counting.take_from_quota(site, now)
+    ballots.count_soon()
     captcha = Captcha.objects.create(
         picture=b"",
         media_type=f"{Captcha.AUDIO}wav",
@@ -133,7 +131,7 @@ def issue_audio(
         available=None,
         created=now,
     )
-    context = context._replace(bits=0 if idle else working.bits_for(site, address, now, harder=HARDER))
+    context = context._replace(bits=0 if idle else working.bits_for(site, source, now, harder=HARDER))
     return _spoken(spoken, known, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), rng, context.bits)
 
 
@@ -157,10 +155,10 @@ def _spoken(spoken: str, language: str, token: str, rng: np.random.Generator, bi
 
 def _draw(site: Site | None, now: datetime, rng: np.random.Generator | None) -> Captcha:
     """Return a captcha for a visitor of the site, which is counted if there is one."""
-    with transaction.atomic():
-        captcha = _claim(now)
-        if site:
-            counting.take_from_quota(site, now)
+    if site:
+        counting.take_from_quota(site, now)
+        ballots.count_soon()
+    captcha = held.take(now)
     if captcha:
         return captcha
     try:
@@ -184,40 +182,11 @@ def _handed_out(captcha: Captcha, token: str, bits: int = 0) -> Challenge:
     )
 
 
-def _away_until(now: datetime) -> datetime:
-    return now + 2 * lifetime()
-
-
-def _claim(now: datetime) -> Captcha | None:
-    """Take the captcha from the pool that has waited longest, and that no other visitor is about to take.
-
-    The row is held until the transaction ends; SQLite has one writer at a time, who begins with the transaction.
-    """
-    for row in _WAITING(settings.DRCAPTCHA_DIFFICULTY, moment(now)):
-        captcha = Captcha.from_db(None, _HANDED_OUT, row)
-        with connection.cursor() as cursor:
-            away = [moment(_away_until(now)), captcha.pk]
-            cursor.execute("UPDATE challenges_captcha SET available = %s WHERE id = %s", away)
-        return captcha
-    return None
-
-
-_HANDED_OUT = ("id", "picture", "media_type", "width", "height", "length")
-_WAITING = Question(
-    lambda difficulty, now: (
-        Captcha.objects.select_for_update(skip_locked=True)
-        .filter(difficulty=difficulty, available__lte=now)
-        .order_by("available")
-        .values_list(*_HANDED_OUT)[:1]
-    )
-)
-
-
 def _compose(now: datetime, rng: np.random.Generator) -> Captcha:
     """Compose a captcha for this visitor alone, and have the worker refill the pool."""
     if settings.DRCAPTCHA_POOL and cache.add("drcaptcha.refill", 1, REFILL_PAUSE):
         tasks.refill.enqueue()
     captcha = compose(1, now=now, rng=rng)[0]
-    captcha.available = _away_until(now)
+    captcha.available = away_until(now)
     captcha.save()
     return captcha

@@ -27,13 +27,12 @@ LOGINS = 20
 """So many passwords may be tried from one address in ``LONG`` seconds."""
 
 
-def check_issue(site: Site, address: str, now: datetime, *, idle: bool = False) -> None:
-    """Count a challenge that is asked for; ``idle`` is one that can't ask for work.
+def check_issue(site: Site, source: str, now: datetime, *, idle: bool = False) -> None:
+    """Count a challenge that a source, told by its key, asks for; ``idle`` is one that can't ask for work.
 
     Raises:
         TooManyRequests: its source, or the site, has asked for too many, or the source has failed too often.
     """
-    source = source_key(address, site, now)
     if failures(source, now) > (FAILURES / IDLE if idle else FAILURES):
         raise TooManyRequests(LONG)
     if idle:
@@ -43,13 +42,13 @@ def check_issue(site: Site, address: str, now: datetime, *, idle: bool = False) 
     _hold(settings.DRCAPTCHA_SITE_RATE, _count("site", str(site.pk), now, MINUTE))
 
 
-def check_answer(site: Site, address: str, now: datetime) -> None:
-    """Count an answer.
+def check_answer(source: str, now: datetime) -> None:
+    """Count an answer of a source.
 
     Raises:
         TooManyRequests: its source has sent too many.
     """
-    _hold(settings.DRCAPTCHA_RATE, _count("answer", source_key(address, site, now), now, MINUTE))
+    _hold(settings.DRCAPTCHA_RATE, _count("answer", source, now, MINUTE))
 
 
 def check_prediction(address: str, now: datetime) -> None:
@@ -70,13 +69,13 @@ def check_login(address: str, now: datetime) -> None:
     _hold(LOGINS, _count("login", source_key(address, Site.of(None), now), now, LONG))
 
 
-def note_failure(site: Site, address: str, now: datetime) -> None:
-    """Remember that an answer was wrong."""
-    _count("failure", source_key(address, site, now), now, LONG)
+def note_failure(source: str, now: datetime) -> None:
+    """Remember that an answer of a source was wrong."""
+    _count("failure", source, now, LONG)
 
 
 def failures(source: str, now: datetime) -> float:
-    """Return how many answers of a source, by its key, were wrong lately."""
+    """Return how many answers of a source were wrong lately."""
     return _sum("failure", source, now, LONG)
 
 

@@ -3,14 +3,16 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+from django.conf import settings
 from django.db import models
 
 from drcaptcha.glyphs.models import Glyph, Split, State, accepted
-from drcaptcha.labelling.models import CANT_READ, Role, Source
+from drcaptcha.labelling.models import CANT_READ, Role
 from drcaptcha.learning.models import Work
-from drcaptcha.queries import Prepared, Question
+from drcaptcha.queries import Blank, Prepared, Question
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import Alphabet
 
@@ -43,6 +45,14 @@ class Judgement:
     passed: bool
 
 
+class CaptchaQuerySet(models.QuerySet["Captcha"]):
+    """The selections of captchas that the flows speak of."""
+
+    def waiting(self, now: datetime | Blank, difficulty: str | Blank | None = None) -> Self:
+        """Select the pool: those that may be issued now, of the difficulty that is set or this one."""
+        return self.filter(difficulty=difficulty or settings.DRCAPTCHA_DIFFICULTY, available__lte=now)
+
+
 class Captcha(models.Model):
     """A picture composed of glyphs. It is issued to one visitor at a time and judged at most once."""
 
@@ -53,10 +63,10 @@ class Captcha(models.Model):
     content = models.JSONField(help_text="The slots from left to right: glyph, role, accepted characters.")
     length = models.PositiveSmallIntegerField()
     difficulty = models.CharField(max_length=6, default="normal", help_text="How hard its rendering makes it to read.")
-    available = models.DateTimeField(
-        null=True, db_index=True, help_text="When it may be issued (again); never, once it was answered."
-    )
+    available = models.DateTimeField(null=True, help_text="When it may be issued (again); never, once it was answered.")
     created = models.DateTimeField()
+
+    objects = CaptchaQuerySet.as_manager()
 
     class Meta:
         indexes = [models.Index("difficulty", "available", name="captcha_pool")]
@@ -141,13 +151,15 @@ _GLYPHS = Prepared(
 
 
 class Attempt(models.Model):
-    """The one judged answer of a challenge. What was typed is kept only as votes, and only after a pass."""
+    """The one judged answer of a challenge. What was typed is kept only as votes, and only after a pass.
+
+    Every visitor waits for it to be stored, so it has no more indexes than it needs.
+    """
 
     captcha = models.OneToOneField(Captcha, on_delete=models.CASCADE)
-    site = models.ForeignKey(Site, on_delete=models.CASCADE)
-    source = models.ForeignKey(Source, on_delete=models.PROTECT)
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, db_index=False)
     passed = models.BooleanField()
-    created = models.DateTimeField(db_index=True)
+    created = models.DateTimeField()
     redeemed = models.DateTimeField(null=True, help_text="When the site redeemed the response that it earned.")
     redemption = models.UUIDField(null=True, help_text="The key by which the site may ask for the outcome again.")
     ballot = models.TextField(  # noqa: DJ001 -- Null keeps it out of the index of those that wait.

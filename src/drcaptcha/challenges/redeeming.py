@@ -14,6 +14,7 @@ from drcaptcha.queries import moment
 from drcaptcha.sites import counting, dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Secret, Site
+from drcaptcha.turns import turn
 
 LIFETIME = timedelta(minutes=2)
 """How long a response can be redeemed."""
@@ -84,14 +85,14 @@ def _take(site: Site, sealed: Sealed, key: UUID | None, now: datetime) -> Outcom
     """Take the response of an attempt, if it is fresh and nobody has. Of many updates at once, one finds it free."""
     expired = now - sealed.at > LIFETIME
     if not expired:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with turn(), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE challenges_attempt SET redeemed = %s, redemption = %s "
                 "WHERE id = %s AND site_id = %s AND passed AND redeemed IS NULL",
                 [moment(now), _REDEMPTION.get_db_prep_value(key, connection), sealed.row, site.pk],
             )
             if cursor.rowcount:
-                counting.count(site.pk, now, redeemed=1)
+                counting.count(site.pk, counting.day_of(now), redeemed=1)
                 return Outcome.PASSED
     attempts = Attempt.objects.filter(pk=sealed.row, site=site, passed=True)
     attempt = attempts.only("redeemed", "redemption").first()

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection, transaction
 from django.utils.crypto import constant_time_compare
 
 from drcaptcha.challenges import ballots, limiting, working
-from drcaptcha.challenges.issuing import lifetime
-from drcaptcha.challenges.models import LEAST_CONTROLS, Attempt, Captcha, Judgement, Slot
+from drcaptcha.challenges.holding import lifetime
+from drcaptcha.challenges.models import LEAST_CONTROLS, Captcha, Judgement, Slot
 from drcaptcha.challenges.tokens import Purpose, seal, unseal
 from drcaptcha.errors import ChallengeError, ChallengeExpired, ChallengeUsed
 from drcaptcha.labelling.models import Role
-from drcaptcha.labelling.sources import source_of
+from drcaptcha.labelling.sources import source_key
 from drcaptcha.labelling.voting import Ballot
-from drcaptcha.queries import Question, moment
-from drcaptcha.sites import counting, dummies
+from drcaptcha.queries import asked, moment
+from drcaptcha.sites import dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
+from drcaptcha.turns import turn
 from handwriting.alphabet import ALPHABETS
 
 
@@ -54,50 +54,43 @@ def verify(
     if site is None:
         raise ChallengeError
     site.admit(host)
-    limiting.check_answer(site, address, now)
+    source = source_key(address, site, now)
+    limiting.check_answer(source, now)
     working.check(token, sealed.context.bits, work)
     if captcha is None:
         raise ChallengeExpired
     if captcha.is_audio:
-        attempt = _judge_heard(captcha, site, answer, address=address, now=now)
+        told = Ballot(0, captcha.pk, now)
+        passed = _is_heard_right(captcha, answer)
     else:
-        attempt = _judge_seen(captcha, site, answer, address=address, now=now)
-        ballots.count_soon()
-    if attempt is None:
-        limiting.note_failure(site, address, now)
+        typed, slots = characters(answer), captcha.slots_now()
+        judgement = _judge(captcha, slots, typed)
+        told = ballot(slots, typed, judgement, captcha=captcha.pk, at=now)
+        passed = judgement.passed
+    attempt = _take(captcha, site, now, passed=passed, told=ballots.written(told, source))
+    ballots.count_soon()
+    if not passed:
+        limiting.note_failure(source, now)
         return Verdict(passed=False, response=None)
     context = sealed.context._replace(issued=int(sealed.at.timestamp()), bits=0)
     return Verdict(passed=True, response=seal(Purpose.RESPONSE, attempt, site.pk, now, context))
 
 
-@transaction.atomic
-def _judge_seen(captcha: Captcha, site: Site, answer: str, *, address: str, now: datetime) -> int | None:
-    """Judge what was typed for a captcha that is seen: the controls have to be right. What it tells is kept.
-
-    Returns the number of the attempt, or None where it failed.
-    """
-    typed, slots = characters(answer), captcha.slots_now()
+def _judge(captcha: Captcha, slots: list[Slot], typed: list[str]) -> Judgement:
+    """Judge what was typed for a captcha that is seen: the controls have to be right."""
     if sum(slot.gates for slot in slots) < LEAST_CONTROLS - 1:
         raise ChallengeExpired  # Labels were taken away by the thousand; what is left would let anyone pass.
-    judgement = captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
-    source = source_of(address, site, now)
-    told = ballot(slots, typed, judgement, source=source, captcha=captcha.pk, at=now)
-    return _take(captcha, site, source, now, passed=judgement.passed, told=ballots.written(told))
+    return captcha.judge(slots, typed, ALPHABETS[settings.DRCAPTCHA_ALPHABET])
 
 
-@transaction.atomic
-def _judge_heard(captcha: Captcha, site: Site, answer: str, *, address: str, now: datetime) -> int | None:
-    """Judge what was typed for a captcha that is heard: all of it has to be right, in digits of any script.
-
-    Returns the number of the attempt, or None where it failed.
-    """
+def _is_heard_right(captcha: Captcha, answer: str) -> bool:
+    """Judge what was typed for a captcha that is heard: all of it has to be right, in digits of any script."""
     typed = "".join(str(unicodedata.digit(character, character)) for character in characters(answer))
-    passed = constant_time_compare(typed, captcha.spoken)
-    return _take(captcha, site, source_of(address, site, now), now, passed=passed)
+    return constant_time_compare(typed, captcha.spoken)
 
 
 def ballot(
-    slots: list[Slot], typed: list[str], judgement: Judgement, *, source: int, captcha: int, at: datetime
+    slots: list[Slot], typed: list[str], judgement: Judgement, *, captcha: int, at: datetime, source: int = 0
 ) -> Ballot:
     """Return what a judged answer tells the labelling: after a fail only how the controls went."""
     free = [(slot, one) for slot, one in zip(slots, typed, strict=True) if not slot.gates] if judgement.passed else []
@@ -117,25 +110,17 @@ def characters(answer: str) -> list[str]:
     return [character for character in unicodedata.normalize("NFKC", answer) if not character.isspace()]
 
 
-def _take(
-    captcha: Captcha, site: Site, source: int, now: datetime, *, passed: bool, told: str | None = None
-) -> int | None:
-    """Store and count the attempt; return its number, or None where it failed.
+def _take(captcha: Captcha, site: Site, now: datetime, *, passed: bool, told: str) -> int:
+    """Store the attempt with what it tells, and return its number.
 
     The database holds one a captcha, so of many at once one is judged.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO challenges_attempt (captcha_id, site_id, source_id, passed, created, ballot) "
-            "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING",
-            [captcha.pk, site.pk, source, passed, moment(now), told],
+    with turn():
+        rows = asked(
+            "INSERT INTO challenges_attempt (captcha_id, site_id, passed, created, ballot) "
+            "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING RETURNING id",
+            [captcha.pk, site.pk, passed, moment(now), told],
         )
-        if not cursor.rowcount:
-            raise ChallengeUsed
-        cursor.execute("UPDATE challenges_captcha SET available = NULL WHERE id = %s", [captcha.pk])
-    [(attempt,)] = _ATTEMPT(captcha.pk)
-    counting.count(site.pk, now, passed=int(passed), failed=int(not passed))
-    return int(attempt) if passed else None
-
-
-_ATTEMPT = Question(lambda captcha: Attempt.objects.filter(captcha=captcha).values_list("pk"))
+    if not rows:
+        raise ChallengeUsed
+    return int(rows[0][0])

@@ -18,7 +18,6 @@ from django.db.models import Max
 
 from drcaptcha.challenges import limiting
 from drcaptcha.errors import WorkMissing, WorkWrong
-from drcaptcha.labelling.sources import source_key
 from drcaptcha.sites.models import Site, Traffic
 
 COUNT = 8
@@ -49,7 +48,7 @@ class Work(TypedDict):
     count: int
 
 
-def bits_for(site: Site, address: str, now: datetime, *, harder: int = 0) -> int:
+def bits_for(site: Site, source: str, now: datetime, *, harder: int = 0) -> int:
     """Return how many zero bits a source has to find now: more after failures, and while a site is rushed at.
 
     ``harder`` are bits that the kind of challenge adds; all that is added has one upper limit. Where ``DRCAPTCHA_WORK``
@@ -57,7 +56,7 @@ def bits_for(site: Site, address: str, now: datetime, *, harder: int = 0) -> int
     """
     if not settings.DRCAPTCHA_WORK or site.name == Site.HOME:
         return 0
-    failed = limiting.failures(source_key(address, site, now), now)
+    failed = limiting.failures(source, now)
     rush = limiting.issued(site, now) / max(FEW, RUSH * _usual(site, now))
     extra = harder + failed / 3 + (min(RUSH_MOST, 2 * math.log2(rush)) if rush > 1 else 0)
     return int(settings.DRCAPTCHA_WORK + min(MOST, extra))

@@ -1,35 +1,33 @@
 """Telling visitors apart without knowing who they are."""
 
+import hmac
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils.crypto import salted_hmac
 
-from drcaptcha.labelling.models import Salt, Source
-from drcaptcha.queries import Question, moment
+from drcaptcha.labelling.models import Salt
+from drcaptcha.queries import moment
 from drcaptcha.sites.models import Site
 
 
-def source_of(address: str, site: Site, now: datetime) -> int:
-    """Return the number of the source that stands for an address on a site today."""
-    key = source_key(address, site, now)
-    found = _KEYED(key)
-    if not found:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO labelling_source "
-                "(site_id, key, created, mass, trust, doubt, settled_trust, settled_doubt) "
-                "VALUES (%s, %s, %s, 0, 0, 0, 0, 0) ON CONFLICT (key) DO NOTHING",
-                [site.pk, key, moment(now)],
-            )
-        found = _KEYED(key)
-    return int(found[0][0])
+def stored(keys: Mapping[str, int], now: datetime) -> dict[str, int]:
+    """Return the numbers of sources by their keys, which are told with the numbers of their sites.
 
-
-_KEYED = Question(lambda key: Source.objects.filter(key=key).values_list("pk"))
+    Those that come for the first time are stored.
+    """
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO labelling_source (site_id, key, created, mass, trust, doubt, settled_trust, settled_doubt) "
+            "VALUES (%s, %s, %s, 0, 0, 0, 0, 0) ON CONFLICT (key) DO NOTHING",
+            [(site, key, moment(now)) for key, site in sorted(keys.items())],
+        )
+        places = ", ".join(["%s"] * len(keys))
+        cursor.execute(f"SELECT key, id FROM labelling_source WHERE key IN ({places})", list(keys))  # noqa: S608 -- Only places.
+        return dict(cursor.fetchall())
 
 
 def source_key(address: str, site: Site, now: datetime) -> str:
@@ -38,8 +36,8 @@ def source_key(address: str, site: Site, now: datetime) -> str:
     Who has the secret key and the database can try addresses on them that day; afterwards, nobody can.
     """
     day = now.astimezone(UTC).date()
-    value, secret = f"{day}|{site.pk}|{_network(address)}", f"{settings.SECRET_KEY}{_salt(day)}"
-    return salted_hmac("drcaptcha.source", value, secret=secret, algorithm="sha256").hexdigest()
+    secret = f"drcaptcha.source{settings.SECRET_KEY}{_salt(day)}"
+    return hmac.digest(secret.encode(), f"{day}|{site.pk}|{_network(address)}".encode(), "sha256").hex()
 
 
 _known: dict[date, str] = {}

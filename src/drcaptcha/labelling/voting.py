@@ -22,7 +22,8 @@ from handwriting.consensus.reading import Reading
 class Ballot:
     """One judged answer: what was typed in the slots that do not gate, and how the controls went, all by glyph.
 
-    After a fail nothing that was typed is kept, so ``typed`` is empty.
+    After a fail nothing that was typed is kept, so ``typed`` is empty. ``source`` is its number; 0 where that is told
+    apart.
     """
 
     source: int

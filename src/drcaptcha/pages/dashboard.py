@@ -9,19 +9,19 @@ import numpy as np
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.cache import cache
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 
-from drcaptcha.challenges.models import Attack, Attempt, Captcha
+from drcaptcha.challenges.models import Attack, Captcha
 from drcaptcha.glyphs.models import Glyph, Split, State
 from drcaptcha.labelling import auditing, reviewing
 from drcaptcha.labelling.models import Decision
 from drcaptcha.learning import registry
 from drcaptcha.learning.models import Run
 from drcaptcha.sites import counting, owners
-from drcaptcha.sites.models import Site
+from drcaptcha.sites.models import Site, Traffic
 from handwriting.rendering import STYLES
 
 DAYS = 14
@@ -114,7 +114,7 @@ def _audit() -> auditing.Audit:
 
 def _pool(now: datetime) -> dict[str, Any]:
     level = settings.DRCAPTCHA_DIFFICULTY
-    waiting = Captcha.objects.filter(difficulty=level, available__lte=now).count()
+    waiting = Captcha.objects.waiting(now).count()
     latest = [Attack.objects.filter(difficulty=name).order_by("-pk").first() for name in STYLES]
     measured = [
         {
@@ -133,8 +133,8 @@ def _pool(now: datetime) -> dict[str, Any]:
 
 
 def _passes(now: datetime) -> dict[str, Any]:
-    counts = Attempt.objects.filter(created__gte=_midnight(now)).aggregate(
-        attempts=Count("pk"), passed=Count("pk", filter=Q(passed=True))
+    counts = Traffic.objects.filter(day=counting.day_of(now)).aggregate(
+        attempts=Coalesce(Sum(F("passed") + F("failed")), 0), passed=Coalesce(Sum("passed"), 0)
     )
     return counts | {"rate": 100 * counts["passed"] / counts["attempts"] if counts["attempts"] else None}
 

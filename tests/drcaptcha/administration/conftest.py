@@ -106,7 +106,7 @@ def make_attempt(source: Source) -> Callable[..., Attempt]:
     """Have a captcha answered."""
 
     def make(captcha: Captcha, *, passed: bool, at: datetime) -> Attempt:
-        return Attempt.objects.create(captcha=captcha, site=source.site, source=source, passed=passed, created=at)
+        return Attempt.objects.create(captcha=captcha, site=source.site, passed=passed, created=at)
 
     return make
 

@@ -9,13 +9,15 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from drcaptcha.challenges.models import Attack, Attempt, Captcha
+from drcaptcha.challenges.models import Attack, Captcha
 from drcaptcha.glyphs.models import Glyph, Split, State
 from drcaptcha.labelling import auditing
 from drcaptcha.labelling.models import Decision, Role, Source, Vote
 from drcaptcha.learning import promoting
 from drcaptcha.learning.models import Ensemble, Evaluation, Run
 from drcaptcha.pages import dashboard
+from drcaptcha.sites import counting
+from drcaptcha.sites.models import Site
 
 
 @pytest.fixture(autouse=True)
@@ -143,12 +145,14 @@ def test_it_tells_what_programs_read_by_difficulty(owner: Client, now: datetime)
 
 
 def test_it_shows_how_many_pass_today(
-    make_captcha: Callable[..., Captcha], make_attempt: Callable[..., Attempt]
+    db: None,
+    now: datetime,
 ) -> None:
-    now = timezone.now().replace(hour=15)
-    for passed in (True, True, True, False):
-        make_attempt(make_captcha(), passed=passed, at=now)
-    make_attempt(make_captcha(), passed=False, at=now - timedelta(days=1))
+    assert dashboard._passes(now) == {"attempts": 0, "passed": 0, "rate": None}
+    for name, passed in (("Museum", 2), ("Library", 1)):
+        site = Site.objects.create(name=name)
+        counting.count(site.pk, now.date(), issued=9, passed=passed, failed=passed - 1)
+        counting.count(site.pk, now.date() - timedelta(days=1), failed=1)
     assert dashboard._passes(now) == {"attempts": 4, "passed": 3, "rate": 75}
 
 

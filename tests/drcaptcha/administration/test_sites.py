@@ -150,9 +150,9 @@ def test_a_secret_is_changed(librarian: Client, library: Site, when: str, held: 
 def test_an_owner_sees_what_comes_of_the_challenges(librarian: Client, library: Site) -> None:
     now = timezone.now()
     assert "Nobody has asked" in librarian.get(address(library)).content.decode()
-    counting.count(library.pk, now, issued=1234, passed=700, failed=300, redeemed=650, labels=41)
-    counting.count(library.pk, now - timedelta(days=3), issued=1)
-    counting.count(library.pk, now - timedelta(days=99), issued=77_777)
+    counting.count(library.pk, now.date(), issued=1234, passed=700, failed=300, redeemed=650, labels=41)
+    counting.count(library.pk, now.date() - timedelta(days=3), issued=1)
+    counting.count(library.pk, now.date() - timedelta(days=99), issued=77_777)
     page = librarian.get(address(library)).content.decode()
     for figure in ("1,234", "1,235", "700", "300", "650", "41"):
         assert f">{figure}<" in page
@@ -163,7 +163,7 @@ def test_an_owner_sees_what_comes_of_the_challenges(librarian: Client, library: 
 def test_the_first_page_shows_an_owner_what_is_asked_for_today(
     librarian: Client, curator: Client, library: Site, owner: Client
 ) -> None:
-    counting.count(library.pk, timezone.now(), issued=1234)
+    counting.count(library.pk, timezone.now().date(), issued=1234)
     shown = librarian.get("/admin/")
     assert shown.context["panels"] == {"sites": {"total": 1234, "count": 1, "busiest": [library]}}
     assert address(library) in shown.content.decode()
@@ -210,7 +210,7 @@ def test_an_owner_closes_a_site_and_opens_it_again(librarian: Client, library: S
 
 
 def test_an_owner_deletes_a_site_and_is_told_what_goes(librarian: Client, library: Site) -> None:
-    counting.count(library.pk, timezone.now(), issued=1234)
+    counting.count(library.pk, timezone.now().date(), issued=1234)
     page = librarian.get(address(library, "delete")).content.decode()
     for phrase in ("Delete Library?", "its secrets", "1,234 challenges", "voted stays", "close it instead"):
         assert phrase in page

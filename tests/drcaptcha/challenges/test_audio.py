@@ -14,6 +14,7 @@ from django.utils import timezone
 from drcaptcha.challenges import limiting, working
 from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.labelling.models import Vote
+from drcaptcha.labelling.sources import source_key
 from drcaptcha.sites.models import Secret, Site, Traffic
 
 JSON = "application/json"
@@ -87,8 +88,9 @@ def test_it_asks_for_more_work(ask: Callable[..., Any], stock: object, settings:
     sitekey = Site.objects.create(name="Museum", hosts=["www.museum.example"]).sitekey
     bits = [ask(sitekey=sitekey, kind=kind).json()["work"]["bits"] for kind in ("picture", "audio")]
     assert bits == [5, 7]
+    now = timezone.now()
     for _ in range(20):
-        limiting.note_failure(Site.of(sitekey), "127.0.0.1", timezone.now())
+        limiting.note_failure(source_key("127.0.0.1", Site.of(sitekey), now), now)
     assert ask(sitekey=sitekey).json()["work"]["bits"] == 5 + working.MOST
 
 

@@ -10,10 +10,16 @@ import pytest
 from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling import voting
 from drcaptcha.labelling.models import Role
-from drcaptcha.labelling.sources import source_of
+from drcaptcha.labelling.sources import source_key, stored
 from drcaptcha.learning.models import Ensemble, Prior
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import BALANCED
+
+
+def source_of(address: str, now: datetime) -> int:
+    site = Site.of(None)
+    [number] = stored({source_key(address, site, now): site.pk}, now).values()
+    return number
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def vote(now: datetime) -> Callable[..., Glyph]:
     def cast(glyph: Glyph, typed: str, visitor: int, *, at: datetime | None = None, role: Role = Role.PROBE) -> Glyph:
         captcha = next(captchas)
         moment = at or now + timedelta(seconds=captcha)
-        source = source_of(f"192.0.2.{visitor}", Site.of(None), now)
+        source = source_of(f"192.0.2.{visitor}", now)
         ballot = voting.Ballot(source, captcha, moment, {glyph.pk: typed}, {glyph.pk: role})
         voting.record([ballot], now=moment)
         return Glyph.objects.get(pk=glyph.pk)
@@ -39,7 +45,7 @@ def miss(now: datetime) -> Callable[..., Glyph]:
 
     def fail(glyph: Glyph, others: list[Glyph], visitor: int) -> Glyph:
         captcha = next(captchas)
-        source = source_of(f"198.51.100.{visitor}", Site.of(None), now)
+        source = source_of(f"198.51.100.{visitor}", now)
         moment = now + timedelta(seconds=captcha)
         ballot = voting.Ballot(source, captcha, moment, right=[other.pk for other in others], missed=[glyph.pk])
         voting.record([ballot], now=moment)

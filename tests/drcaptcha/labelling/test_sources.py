@@ -5,8 +5,8 @@ from django.db import transaction
 from pytest_django import Settings
 
 from drcaptcha.labelling import sources
-from drcaptcha.labelling.models import Salt
-from drcaptcha.labelling.sources import source_key, source_of
+from drcaptcha.labelling.models import Salt, Source
+from drcaptcha.labelling.sources import source_key, stored
 from drcaptcha.sites.models import Site
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,13 @@ def site(db: None) -> Site:
 
 
 def test_an_address_is_one_source_all_day(site: Site, now: datetime) -> None:
-    assert source_of("192.0.2.1", site, now) == source_of("192.0.2.1", site, now + timedelta(hours=11))
+    assert source_key("192.0.2.1", site, now) == source_key("192.0.2.1", site, now + timedelta(hours=11))
+
+
+def test_a_source_is_stored_once(site: Site, now: datetime) -> None:
+    first = stored({"a" * 64: site.pk}, now)
+    assert stored({"a" * 64: site.pk, "b" * 64: site.pk}, now)["a" * 64] == first["a" * 64]
+    assert list(Source.objects.values_list("site", "created").order_by("pk")) == [(site.pk, now)] * 2
 
 
 def test_a_source_is_another_one_tomorrow(site: Site, now: datetime) -> None:

@@ -17,6 +17,7 @@ from drcaptcha.administration.base import FoundByNumber, Log, chip, link
 from drcaptcha.challenges.models import Attempt, Captcha, Slot
 from drcaptcha.glyphs.admin import picture
 from drcaptcha.glyphs.models import Glyph
+from handwriting.rendering import STYLES
 
 
 class StandingFilter(admin.SimpleListFilter):
@@ -31,13 +32,14 @@ class StandingFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Captcha]) -> QuerySet[Captcha]:  # noqa: ARG002
         """Keep the captchas of one station."""
+        indexed = queryset.filter(difficulty__in=STYLES)
         match self.value():
             case "pool":
-                return queryset.filter(available__lte=timezone.now())
+                return indexed.filter(available__lte=timezone.now())
             case "issued":
-                return queryset.filter(available__gt=timezone.now())
+                return indexed.filter(available__gt=timezone.now())
             case "answered":
-                return queryset.filter(available=None)
+                return indexed.filter(available=None)
         return queryset
 
 
@@ -111,11 +113,11 @@ class AttemptAdmin(Log[Attempt]):
     until_there_is_one = (
         "An answer is listed here when it has been judged, for as long as DRCAPTCHA_RETENTION_DAYS says."
     )
-    list_display = ("verdict", "of_captcha", "site", "source", "created", "redeemed")
+    list_display = ("verdict", "of_captcha", "site", "created", "redeemed")
     list_filter = ("passed", "site")
-    list_select_related = ("site", "source")
+    list_select_related = ("site",)
     sortable_by = ()
-    fields = ("verdict", "of_captcha", "site", "source", "created", "redeemed")
+    fields = ("verdict", "of_captcha", "site", "created", "redeemed")
 
     @admin.display(description="verdict")
     def verdict(self, attempt: Attempt) -> SafeString:
