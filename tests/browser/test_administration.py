@@ -27,6 +27,7 @@ PAGES = (
     "sites/site/{site}/delete/",
     "labelling/estimate/",
     "labelling/vote/",
+    "labelling/decision/",
     "challenges/captcha/",
     "",
 )

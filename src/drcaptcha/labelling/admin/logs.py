@@ -23,6 +23,7 @@ class VoteAdmin(cells.FromSource, FoundByNumber, Log[Vote]):
 
     until_there_is_one = "A visitor who passes has voted for the glyphs that are not known yet."
     list_display = ("glyph_picture", "typed", "known", "accepted", "role", "voter", "said", "created")
+    list_display_links = ("typed",)  # The picture leads to its glyph.
     list_filter = ("role",)
     list_select_related = ("glyph", "source")
     sortable_by = ()
@@ -52,6 +53,7 @@ class DecisionAdmin(cells.Moves, FoundByNumber, Log[Decision]):
 
     until_there_is_one = "With the first vote for a glyph its state moves, and why is told here."
     list_display = ("glyph_picture", "move", "from_state", "to_state", "reason", "created")
+    list_display_links = ("move",)
     list_select_related = ("glyph",)
     sortable_by = ()
     numbered = "glyph"
