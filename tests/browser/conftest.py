@@ -74,7 +74,7 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="package")
-def environment(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a prepared installation: glyphs, some of them unlabelled, a network, and captchas."""
     state = tmp_path_factory.mktemp("state")
     ours = {
@@ -132,7 +132,7 @@ def site(environment: dict[str, str]) -> Keys:
 
 
 @pytest.fixture(scope="package")
-def browser(chromium: str, environment: dict[str, str]) -> Iterator[Browser]:
+def browser(chromium: str) -> Iterator[Browser]:
     """Chromium. While Playwright's loop runs in this thread, Django would refuse all tests the database."""
     with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -144,15 +144,15 @@ def browser(chromium: str, environment: dict[str, str]) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def elsewhere(server: str) -> Iterator[Elsewhere]:
     pages: dict[str, str] = {}
-    policy = f"default-src 'none'; script-src {server}; connect-src {server}; form-action 'self'; img-src 'self'"
+    strict = f"default-src 'none'; script-src {server}; connect-src {server}; form-action 'self'; img-src 'self'"
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = urllib.parse.urlsplit(self.path).path
+            path, _, query = self.path.partition("?")
             body = pages.get(path, "Sent" if path == "/" else "").encode()
             self.send_response(200 if body else 204)
             self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Security-Policy", policy)
+            self.send_header("Content-Security-Policy", strict + ("; worker-src blob:" if query == "workers" else ""))
             self.end_headers()
             self.wfile.write(body)
 

@@ -1,6 +1,7 @@
 """The sample sites: each is started by its one command and used by a visitor."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.registered import Keys
 
+Open = Callable[..., BrowserContext]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -47,7 +49,7 @@ def running(program: str, environment: dict[str, str]) -> Iterator[str]:
 @pytest.mark.parametrize("program", ["plain/server.py", "django/form.py", "flask/app.py"])
 def test_a_visitor_sends_the_form_of_a_sample_site(
     program: str,
-    open_context: Callable[..., BrowserContext],
+    open_context: Open,
     server: str,
     site: Keys,
     solve: Callable[[str], str],
@@ -71,3 +73,18 @@ def test_a_visitor_sends_the_form_of_a_sample_site(
         send.click()
         expect(page.get_by_text("Thank you, Ada.")).to_be_visible()
         page.close()  # Before the server ends, which the page would complain about.
+
+
+@pytest.mark.parametrize("program", ["plain/server.py", "django/form.py", "flask/app.py"])
+def test_while_drcaptcha_can_not_be_reached_the_form_comes_back(program: str, open_context: Open) -> None:
+    page: Page = open_context(expected=("ERR_CONNECTION_REFUSED", "404")).new_page()
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    with running(program, {"DRCAPTCHA_URL": nobody}) as address:
+        page.goto(address)
+        page.get_by_label("Your name").fill("Ada")
+        response = "const field = document.createElement('input'); field.name = 'drcaptcha-response'; field.value = 'x'"
+        page.evaluate(f"(() => {{ {response}; document.forms[0].append(field) }})()")
+        page.locator("form button").last.click()
+        expect(page.get_by_text(re.compile("Please show"))).to_be_visible()
+        page.close()

@@ -592,3 +592,127 @@ def test_all_languages_are_whole(page: Page, elsewhere: Elsewhere, server: str) 
         assert texts.keys() == english.keys(), name
         for key, text in texts.items():
             assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", english[key])), (name, key)
+
+
+def test_a_copy_of_the_page_sends_one_response(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    """As frameworks do that keep a page and put it back."""
+    elsewhere.show(page, '<form><dr-captcha sitekey="test-passes"></dr-captcha></form>' + script(server))
+    widget = page.locator("dr-captcha")
+    for _ in range(2):
+        begin(page, widget)
+        widget.get_by_role("textbox").fill("x")
+        widget.get_by_role("textbox").press("Enter")
+        expect(widget.get_by_text("You are human.")).to_be_visible()
+        assert page.evaluate("[...new FormData(document.forms[0])]") == [["drcaptcha-response", "test-response"]]
+        page.evaluate("document.forms[0].replaceWith(document.forms[0].cloneNode(true))")
+        assert page.evaluate("[...new FormData(document.forms[0])]") == [["drcaptcha-response", ""]]
+
+
+@pytest.mark.parametrize("failures", [1, 4])
+def test_the_part_that_works_is_loaded_again_where_that_failed(  # noqa: PLR0917 -- Fixtures.
+    failures: int, open_context: Open, elsewhere: Elsewhere, server: str, site: Keys, solve: Solve
+) -> None:
+    page = open_context(expected=("ERR_FAILED", "worker")).new_page()
+    page.clock.install()
+    page.route(re.compile(r"/work\.js(\?\d)?$"), lambda route: route.abort(), times=failures)
+    elsewhere.show(page, f'<dr-captcha sitekey="{site.sitekey}"></dr-captcha>' + script(server))
+    widget = page.locator("dr-captcha")
+    box = widget.get_by_role("textbox")
+    right = solve(begin(page, widget))
+    wait(page, 8)
+    box.fill(right)
+    box.press("Enter")
+    if failures == 4:
+        expect(widget.get_by_role("status")).to_have_text("The captcha can't be reached. Try again.")
+        expect(box).to_have_value(right)
+        box.press("Enter")
+    page.clock.resume()
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+
+
+def test_sending_a_form_asks_in_a_window_where_it_is_required(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    tag = '<dr-captcha sitekey="test-passes" size="invisible" required></dr-captcha>'
+    elsewhere.show(page, f'<form action="/">{tag}<button>Send</button></form>' + script(server))
+    until(page, "window.drcaptcha?.execute")
+    assert not page.evaluate("document.forms[0].checkValidity()")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Send").click()
+    box = page.get_by_role("dialog").get_by_role("textbox")
+    expect(box).to_be_focused()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Send").click()
+    box.fill("x")
+    box.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="Send")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?drcaptcha-response=test-response")
+
+
+def test_a_form_that_is_reset_asks_anew_and_is_silent(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    tag = '<dr-captcha sitekey="test-passes" required></dr-captcha>'
+    elsewhere.show(page, f"<form>{tag}<button type=reset>Empty</button></form>" + script(server))
+    widget = page.locator("dr-captcha")
+    begin(page, widget)
+    widget.get_by_role("textbox").fill("x")
+    widget.get_by_role("textbox").press("Enter")
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+    page.get_by_role("button", name="Empty").click()
+    assert page.evaluate("[document.forms[0].checkValidity(), drcaptcha.getResponse()]") == [False, ""]
+    begin(page, widget)
+    widget.get_by_role("button", name="Listen instead").click()
+    expect(widget.get_by_role("button", name="Play again")).to_be_visible()
+    page.evaluate(
+        "(({ source }) => source.addEventListener('ended', () => { window.silent = source.context.currentTime }))"
+        "(document.querySelector('dr-captcha'))"
+    )
+    page.get_by_role("button", name="Empty").click()
+    expect(widget.get_by_role("button", name="I am human")).to_be_visible()
+    until(page, "window.silent")
+    assert page.evaluate("silent") < 3, "all of it takes six seconds"
+
+
+@pytest.mark.parametrize("how", ['sitekey="test-passes"', 'class="h-captcha" data-sitekey="test-passes"'])
+def test_a_form_inside_a_shadow_root_is_filled(how: str, open_context: Open, elsewhere: Elsewhere, server: str) -> None:
+    page = open_context(expected=("worker",)).new_page()
+    elsewhere.show(page, f'<div id="host"></div><script src="{server}/1/api.js" async defer></script>')
+    page.evaluate(
+        """(how) => { const root = host.attachShadow({ mode: "open" });
+        const tag = how.startsWith("class") ? "div" : "dr-captcha";
+        root.innerHTML = `<form><${tag} ${how}></${tag}></form>`; }""",
+        how,
+    )
+    until(page, "customElements.get(`dr-captcha`)")
+    if how.startswith("class"):  # What is no element of its own has to be given to render.
+        page.evaluate("hcaptcha.render(host.shadowRoot.querySelector('.h-captcha'), { sitekey: 'test-passes' })")
+    widget = page.locator("dr-captcha")
+    begin(page, widget)
+    widget.get_by_role("textbox").fill("x")
+    widget.get_by_role("textbox").press("Enter")
+    expect(widget.get_by_text("You are human.")).to_be_visible()
+    sent = page.evaluate("[...new FormData(host.shadowRoot.querySelector('form')).values()]")
+    assert set(sent) == {"test-response"}
+
+
+def test_without_a_site_key_it_says_so(page: Page, elsewhere: Elsewhere, server: str) -> None:
+    elsewhere.show(page, "<dr-captcha></dr-captcha>" + script(server))
+    page.evaluate("addEventListener('error', ({ detail }) => (window.told = detail), true)")
+    page.locator("dr-captcha").get_by_role("button").click()
+    said = page.locator("dr-captcha").get_by_role("status")
+    expect(said).to_have_text("This page can't use the captcha: it has no sitekey.")
+    assert page.evaluate("told") == "missing-sitekey"
+
+
+def test_the_looks_of_the_text_around_it_are_not_its_own(open_context: Open, elsewhere: Elsewhere, server: str) -> None:
+    page = open_context(bypass_csp=True).new_page()
+    around = "width: 12rem; text-transform: uppercase; white-space: nowrap; text-indent: 3rem"
+    elsewhere.show(
+        page, f'<div style="{around}"><dr-captcha sitekey="test-passes"></dr-captcha></div>' + script(server)
+    )
+    begin(page, page.locator("dr-captcha"))
+    label = page.locator("dr-captcha label")
+    for name, wanted in (("text-transform", "none"), ("white-space", "normal"), ("text-indent", "0px")):
+        expect(label).to_have_css(name, wanted)
+    assert page.evaluate(
+        "(({ scrollWidth, offsetWidth }) => scrollWidth <= offsetWidth)(document.querySelector('dr-captcha'))"
+    )

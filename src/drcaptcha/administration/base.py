@@ -116,8 +116,12 @@ class CappedList(ChangeList):
 
 
 class Page(ModelAdmin[Row]):
-    """A page whose lists stay quick and whose errors are shown to the administrator in their own words."""
+    """A page whose lists stay quick and whose errors are shown to the administrator in their own words.
 
+    Where a list is empty, ``until_there_is_one`` says what fills it.
+    """
+
+    until_there_is_one = ""
     paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

@@ -38,6 +38,7 @@ def picture(glyph: Glyph, *, side: int = 48) -> SafeString:
 class DataSetAdmin(Log[DataSet]):
     """Where glyphs came from."""
 
+    until_there_is_one = "manage.py importemnist and manage.py importfolder bring handwriting."
     list_display = ("name", "caseless", "glyphs", "created")
     search_fields = ("name",)
     fields = ("name", "caseless", "glyphs", "created")

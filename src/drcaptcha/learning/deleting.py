@@ -11,17 +11,23 @@ from django.db.models import Model, Q
 from drcaptcha.errors import NotPossible
 from drcaptcha.learning import registry
 from drcaptcha.learning.models import Ensemble, Evaluation, Network
+from drcaptcha.learning.resuming import Trail
 
 
 def check(row: Model) -> None:
     """Refuse to delete what others rest on.
 
     Raises:
-        NotPossible: an ensemble that serves, or a network that an ensemble has, or was judged with.
+        NotPossible: an ensemble that serves, or a network that an ensemble has, or was judged with, or is to have.
     """
     champion = registry.champion()
     if isinstance(row, Ensemble) and champion and champion.ensemble_id == row.pk:
         raise NotPossible(f"{row} serves, so it can't be deleted. Let another ensemble serve first.")
+    if isinstance(row, Network) and Trail.awaits(row):
+        raise NotPossible(
+            f"{row} can't be deleted yet: its training goes on with other networks, and then unites them. "
+            "Wait until that has ended."
+        )
     users = _users(row) if isinstance(row, Network) else []
     if users:
         raise NotPossible(

@@ -131,7 +131,8 @@ def train(plan: Plan, *, now: datetime, anew: bool = False, progress: Progress =
     """Train the networks of ``plan`` and store each as it is finished; then store and evaluate their ensemble.
 
     Ctrl-C, or a worker that is told to stop, ends the training, not the work: the networks that were finished still
-    become an ensemble. With none finished the interruption goes on to the caller. Either way the same plan goes on, the
+    become an ensemble, which the caller knows by its few networks. With none finished the interruption goes on to the
+    caller. Either way the same plan goes on, the
     next time, from the last whole epoch and with the labels that it began with; where only the evaluation is wanting,
     with that. ``anew`` forgets what was broken off. ``now`` is when it starts; what it stores has the time at which it
     was finished.
@@ -151,7 +152,7 @@ def train(plan: Plan, *, now: datetime, anew: bool = False, progress: Progress =
             trail.remove()
         material = _gather(plan, alphabet, trail, progress)
         finished = _train_all(plan, material, trail, clock, progress)
-        progress(Step(1, "evaluating the ensemble"))
+        progress(Step(len(finished) / len(plan.networks), "evaluating the ensemble"))
         ensemble = trail.ensemble(finished) or _unite(finished, plan.name or _named(finished, now), trail)
         scoring.settle(ensemble, now=clock())
         if len(finished) == len(plan.networks):

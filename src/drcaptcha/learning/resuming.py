@@ -41,6 +41,12 @@ class Trail:
                 cls(folder).lock.unlink(missing_ok=True)
         return cls(root / mark)
 
+    @classmethod
+    def awaits(cls, network: Network) -> bool:
+        """Tell whether ``network`` is of a plan under way, which is going to put it into an ensemble."""
+        trails = map(cls, settings.DRCAPTCHA_CHECKPOINTS.glob("*/"))
+        return any(trail.has(network) and locks.is_held(trail.lock) for trail in trails)
+
     @property
     def lock(self) -> Path:
         """The file that is held by whoever works on the plan."""
@@ -84,6 +90,10 @@ class Trail:
         """Return the network at this position, if it was finished before and is still there."""
         folder = self._noted().get(str(position))
         return None if folder is None else Network.objects.filter(folder=folder).first()
+
+    def has(self, network: Network) -> bool:
+        """Tell whether a network was finished here."""
+        return network.folder in self._noted().values()
 
     def finish(self, position: int, network: Network) -> None:
         """Note that a network is stored, so that its checkpoint is not needed any more."""

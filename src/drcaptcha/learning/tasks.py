@@ -31,6 +31,8 @@ BEAT = 30.0
 SILENCE = timedelta(minutes=10)
 """After so long without a sign of life nobody is working on a run any more, if it was another machine's."""
 
+STOPPED = "The server was stopped before the run ended. Start it again."
+
 _log = logging.getLogger(__name__)
 
 Piece = TypeVar("Piece", bound=Work)
@@ -154,6 +156,12 @@ def _train(run: Run) -> str:
 
     run.ensemble = experiments.train(plan, now=timezone.now(), anew=anew, progress=tell)
     run.save(update_fields=["ensemble"])
+    finished = run.ensemble.memberships.count()
+    if finished < len(plan.networks):
+        raise SystemExit(
+            f"The server was stopped when {finished} of {len(plan.networks)} networks were trained, which are kept. "
+            "Start it again: it goes on with the others."
+        )
     return f"{run.ensemble}: {run.ensemble.evaluation}"
 
 
@@ -194,7 +202,10 @@ def _teller(run: Run) -> Callable[[float, str], None]:
 
 
 def follow(run: Piece, work: Callable[[Piece], str]) -> None:
-    """Do ``work`` and keep the row of the run at what happens to it; an error goes on to the worker's log."""
+    """Do ``work`` and keep the row of the run at what happens to it; an error goes on to the worker's log.
+
+    Work that is stopped may say in its interruption how far it came.
+    """
     with locks.hold(_lock_of(type(run), run.pk), wait=True):
         note(run, state=Run.State.RUNNING)
         try:
@@ -203,8 +214,9 @@ def follow(run: Piece, work: Callable[[Piece], str]) -> None:
         except DrCaptchaError as fault:
             _log.warning("%s was not possible: %s", run, fault.message)
             note(run, state=Run.State.FAILED, line=fault.message)
-        except (SystemExit, KeyboardInterrupt):
-            note(run, state=Run.State.FAILED, line="The server was stopped before the run ended. Start it again.")
+        except (SystemExit, KeyboardInterrupt) as stop:
+            told = stop.args[0] if stop.args and isinstance(stop.args[0], str) else STOPPED
+            note(run, state=Run.State.FAILED, line=told)
             raise
         except Exception as fault:
             note(run, state=Run.State.FAILED, line=f"{type(fault).__name__}: {fault}")

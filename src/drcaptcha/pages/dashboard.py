@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.cache import cache
 from django.db.models import Count, F, Sum
 from django.db.models.functions import Coalesce
@@ -18,12 +20,15 @@ from drcaptcha.labelling import auditing, reviewing
 from drcaptcha.labelling.models import Decision
 from drcaptcha.learning import registry
 from drcaptcha.learning.models import Run
-from drcaptcha.sites import counting
-from drcaptcha.sites.models import Traffic
+from drcaptcha.sites import counting, owners
+from drcaptcha.sites.models import Site, Traffic
 from handwriting.rendering import STYLES
 
 DAYS = 14
 """How far back the labels are drawn."""
+
+SITES = 8
+"""How many of the sites that ask most today are shown."""
 
 RUNS = 3
 """How many of the latest runs are shown."""
@@ -53,6 +58,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "passes": ("challenges.view_attempt", _passes),
         "best": ("learning.view_ensemble", _best),
         "runs": ("learning.view_run", _runs),
+        "sites": ("sites.view_site", partial(_sites, user=request.user)),
     }
     shown = {name: panel(now) for name, (right, panel) in panels.items() if request.user.has_perm(right)}
     return context | {"panels": shown}
@@ -148,3 +154,10 @@ def _runs(now: datetime) -> list[Run]:  # noqa: ARG001
 
 def _midnight(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _sites(now: datetime, *, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
+    issued = Coalesce(counting.issued_today(now), 0)
+    sites = owners.only_of(user, Site.objects.annotate(issued=issued))
+    total = sites.aggregate(total=Sum("issued"))["total"] or 0
+    return {"total": total, "count": sites.count(), "busiest": list(sites.order_by("-issued", "name")[:SITES])}

@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from drcaptcha.administration.base import Deletable, chip, once, refusing
-from drcaptcha.sites import counting, hosts
+from drcaptcha.sites import counting, hosts, owners
 from drcaptcha.sites.models import Secret, Site, Traffic
 from drcaptcha.sites.registering import check_foreign, close, reopen, rotate
 
@@ -69,6 +69,7 @@ class SiteForm(forms.ModelForm[Site]):
 class SiteAdmin(Deletable[Site]):
     """The places that are protected, with the public key that each embeds."""
 
+    until_there_is_one = "Register the site whose forms are to be protected."
     form = SiteForm
     list_display = ("name", "standing", "sitekey", "listed", "today", "owner", "created")
     list_select_related = ("owner",)
@@ -91,7 +92,7 @@ class SiteAdmin(Deletable[Site]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Site]:
         """Show superusers all sites, and others their own."""
         sites = super().get_queryset(request).annotate(issued=counting.issued_today(timezone.now()))
-        return sites if request.user.is_superuser else sites.filter(owner=request.user.pk)
+        return owners.only_of(request.user, sites)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the addresses at which a secret is changed, and a site closed and opened again."""
@@ -209,6 +210,7 @@ class SiteAdmin(Deletable[Site]):
         """Show by day what came of its challenges."""
         days = counting.days(site, timezone.now())
         if not days:
-            return "Nobody has asked for a challenge."
+            return "Nobody has asked for a challenge yet. With the first one the day is counted here."
         sums = {name: sum(getattr(day, name) for day in days) for name in counting.COLUMNS}
-        return render_to_string("administration/traffic.html", {"days": days, "sums": sums})
+        most = max(day.issued for day in days)
+        return render_to_string("administration/traffic.html", {"days": days, "sums": sums, "most": most})

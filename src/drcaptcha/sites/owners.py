@@ -1,6 +1,13 @@
 """What those may do who look after a site and nothing else."""
 
-from django.contrib.auth.models import Group, Permission
+from typing import TypeVar
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission
+from django.db.models import QuerySet
+
+from drcaptcha.sites.models import Site
+
+Sites = TypeVar("Sites", bound=QuerySet[Site])
 
 GROUP = "Site owners"
 RIGHTS = ("view_site", "add_site", "change_site", "delete_site")
@@ -12,3 +19,8 @@ def ensure_group() -> Group:
     if made:
         group.permissions.set(Permission.objects.filter(content_type__app_label="sites", codename__in=RIGHTS))
     return group
+
+
+def only_of(user: AbstractBaseUser | AnonymousUser, sites: Sites) -> Sites:
+    """Return those of ``sites`` that a user looks after: superusers all, others their own."""
+    return sites if getattr(user, "is_superuser", False) else sites.filter(owner=user.pk)

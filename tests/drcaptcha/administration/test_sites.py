@@ -160,6 +160,27 @@ def test_an_owner_sees_what_comes_of_the_challenges(librarian: Client, library: 
     assert Traffic.objects.count() == 3
 
 
+def test_the_first_page_shows_an_owner_what_is_asked_for_today(
+    librarian: Client, curator: Client, library: Site, owner: Client
+) -> None:
+    counting.count(library.pk, timezone.now().date(), issued=1234)
+    shown = librarian.get("/admin/")
+    assert shown.context["panels"] == {"sites": {"total": 1234, "count": 1, "busiest": [library]}}
+    assert address(library) in shown.content.decode()
+    assert curator.get("/admin/").context["panels"]["sites"]["count"] == 0
+    assert "Register the first site" in curator.get("/admin/").content.decode()
+    assert owner.get("/admin/").context["panels"]["sites"]["total"] == 1234
+
+
+def test_an_empty_list_says_what_fills_it_and_a_search_that_finds_nothing_that(librarian: Client) -> None:
+    empty = librarian.get(SITES).content.decode()
+    assert "Register the site whose forms are to be protected." in empty
+    assert "Add site" in empty
+    found = librarian.get(SITES + "?q=nowhere").content.decode()
+    assert "There is no site like that." in found
+    assert "yielded" not in empty + found
+
+
 def test_the_list_names_the_first_hosts(librarian: Client, library: Site) -> None:
     Site.objects.update(hosts=["a.example", "b.example", "c.example", "d.example"])
     assert "a.example, b.example and 2 more" in librarian.get(SITES).content.decode()

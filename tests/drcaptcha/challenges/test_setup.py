@@ -9,6 +9,8 @@ from pytest_django import Settings
 from drcaptcha.challenges.management.commands import setup
 from drcaptcha.challenges.models import Captcha
 from drcaptcha.glyphs.models import Glyph, State
+from drcaptcha.learning.experiments import Step
+from drcaptcha.learning.management.commands import train
 from drcaptcha.learning.models import Ensemble, Network
 
 pytestmark = [pytest.mark.django_db, pytest.mark.training]
@@ -20,6 +22,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path) -
     monkeypatch.setattr(setup, "TRAINING", {"networks": "slim", "epochs": 1, "subset": 300})
     monkeypatch.setattr(setup, "POOL", 30)
     settings.MEDIA_ROOT = tmp_path
+    settings.DRCAPTCHA_CHECKPOINTS = tmp_path / "checkpoints"
 
 
 def counts() -> list[int]:
@@ -51,3 +54,18 @@ def test_it_takes_up_what_was_interrupted(monkeypatch: pytest.MonkeyPatch) -> No
     assert counts()[1:] == [0, 0, 0, 0]
     call_command("setup")
     assert counts()[1:] == [1, 1, 30, 1]
+
+
+def test_it_goes_on_with_the_networks_that_a_stop_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: train.Bars, step: Step) -> None:
+        if step.batch and step.share > 0.6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(setup, "TRAINING", {"networks": "slim,slim", "epochs": 1, "subset": 300})
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Bars, "show", stop)
+        with pytest.raises(CommandError, match="1 of 2 networks were finished"):
+            call_command("setup")
+    assert counts()[1:] == [1, 1, 0, 0]
+    call_command("setup")
+    assert counts()[1:] == [2, 2, 30, 1]

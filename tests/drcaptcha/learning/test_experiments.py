@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from django.conf import settings
+from django.db import transaction
 from PIL import Image
 
 from drcaptcha.errors import NotPossible
@@ -14,7 +15,7 @@ from drcaptcha.glyphs.models import Glyph, Split
 from drcaptcha.labelling.models import Role, Source, Vote
 from drcaptcha.learning import examples, experiments, judging, resuming, snapshots
 from drcaptcha.learning.experiments import Plan, Step, train
-from drcaptcha.learning.models import Ensemble, Evaluation, Network
+from drcaptcha.learning.models import Ensemble, Evaluation, Network, Promotion
 from drcaptcha.learning.resuming import Trail
 from drcaptcha.sites.models import Site
 from handwriting.alphabet import BALANCED
@@ -190,6 +191,26 @@ def test_a_plan_is_not_trained_twice_at_once(now: datetime) -> None:
     assert len(refused) == Network.objects.count() == 1
     train(plan, now=now)
     assert Network.objects.count() == 2
+
+
+@pytest.mark.usefixtures("material")
+def test_a_network_stays_while_its_plan_trains_the_others(now: datetime) -> None:
+    refused: list[str] = []
+
+    def meddle(step: Step) -> None:
+        if step.batch and step.share > 0.6 and not refused:
+            with pytest.raises(NotPossible, match="goes on with other") as fault, transaction.atomic():
+                Network.objects.get().delete()
+            refused.append(fault.value.message)
+
+    ensemble = train(Plan(("slim", "slim"), epochs=1), now=now, progress=meddle)
+    assert len(refused) == 1
+    kept = list(ensemble.networks.all())
+    assert len(kept) == 2
+    Promotion.objects.all().delete()  # Else it would serve, and stay.
+    ensemble.delete()
+    kept[0].delete()
+    assert Network.objects.get() == kept[1]
 
 
 PLAN = Plan(("slim",), epochs=3, batch_size=32, seed=5)

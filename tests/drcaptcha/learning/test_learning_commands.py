@@ -9,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from drcaptcha.learning import registry, validation
+from drcaptcha.learning.experiments import Step
 from drcaptcha.learning.management.commands import train
 from drcaptcha.learning.models import Ensemble, Membership, Network, Promotion
 
@@ -151,6 +152,20 @@ def test_train_says_how_to_get_torch(tmp_path: Path) -> None:
     assert "needs the package torch" in run.stderr
     assert "pip install 'drcaptcha[train]'" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_ctrl_c_after_the_first_network_shows_its_figures_and_says_that_it_was_stopped(
+    material: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(_: train.Bars, step: Step) -> None:
+        if step.batch and step.share > 0.6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.Bars, "show", stop)
+    with pytest.raises(CommandError, match="1 of 2 networks were finished and kept") as stopped:
+        call_command("train", "--networks=slim,slim", "--epochs=1", "--json")
+    assert stopped.value.returncode == 130
+    assert json.loads(capsys.readouterr().out)["ensemble"] == Ensemble.objects.get().pk
 
 
 def test_ctrl_c_before_the_first_network_says_how_to_go_on(material: None, monkeypatch: pytest.MonkeyPatch) -> None:

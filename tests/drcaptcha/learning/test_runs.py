@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -57,6 +58,34 @@ def test_one_that_was_broken_off_goes_on_with_its_labels_unless_it_is_to_begin_a
     tasks.queue_training(options)
     work()
     assert Network.objects.latest("pk").known_labels == 220
+
+
+def test_one_that_was_stopped_after_its_first_network_says_so_keeps_that_and_goes_on_with_the_others(
+    material: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tasks.queue_training({"networks": ["slim", "slim"], "epochs": 1, "batch_size": 16})
+    note = tasks.note
+
+    def stop(row: Run, **fields: Any) -> None:
+        note(row, **fields)
+        if 0.5 < fields.get("done", 0) < 1:
+            raise SystemExit(1)  # As the worker does, told a second time.
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "PACE", 0)
+        patch.setattr(tasks, "note", stop)
+        work()
+    run.refresh_from_db()
+    assert run.state == Run.State.FAILED
+    assert "stopped when 1 of 2 networks were trained, which are kept" in run.line
+    assert run.done == 0.5
+    assert [member.weight for member in run.ensemble.memberships.all()] == [1]
+    again = tasks.queue_again(run)
+    work()
+    again.refresh_from_db()
+    assert again.state == Run.State.FINISHED
+    assert run.ensemble.networks.get() in again.ensemble.networks.all()
+    assert again.ensemble.networks.count() == Network.objects.count() == 2
 
 
 def test_an_evaluation_adds_to_its_ensemble(ensemble: Ensemble) -> None:

@@ -47,6 +47,7 @@ class StandingFilter(admin.SimpleListFilter):
 class CaptchaAdmin(FoundByNumber, Log[Captcha]):
     """Pictures composed of glyphs, and what became of them."""
 
+    until_there_is_one = "manage.py generatecaptchas fills the pool; the worker does when it runs empty."
     list_display = ("image", "number", "length", "standing", "created")
     list_display_links = ("image", "number")
     list_filter = (StandingFilter,)
@@ -109,6 +110,9 @@ class CaptchaAdmin(FoundByNumber, Log[Captcha]):
 class AttemptAdmin(Log[Attempt]):
     """The judged answers."""
 
+    until_there_is_one = (
+        "An answer is listed here when it has been judged, for as long as DRCAPTCHA_RETENTION_DAYS says."
+    )
     list_display = ("verdict", "of_captcha", "site", "created", "redeemed")
     list_filter = ("passed", "site")
     list_select_related = ("site",)

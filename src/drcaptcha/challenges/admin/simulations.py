@@ -106,6 +106,7 @@ class SimulationForm(forms.ModelForm[Simulation]):
 class SimulationAdmin(WatchedWork[Simulation]):
     """Simulations on a copy: nothing here changes by them. To add one is to start it."""
 
+    until_there_is_one = "Simulate visitors to see what another threshold would do."
     list_display = (
         "name",
         "standing",

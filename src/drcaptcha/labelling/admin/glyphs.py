@@ -162,6 +162,7 @@ class ReviewFilter(admin.SimpleListFilter):
 class GlyphAdmin(FoundByNumber, Page[Glyph]):
     """Pictures of characters, what we take them for, and who said so."""
 
+    until_there_is_one = "manage.py importemnist and manage.py importfolder bring handwriting."
     list_display = (
         "small_picture",
         "number",

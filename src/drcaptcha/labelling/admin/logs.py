@@ -21,7 +21,9 @@ from drcaptcha.labelling.models import Decision, Estimate, Miss, Source, Vote
 class VoteAdmin(cells.FromSource, FoundByNumber, Log[Vote]):
     """What visitors typed."""
 
+    until_there_is_one = "A visitor who passes has voted for the glyphs that are not known yet."
     list_display = ("glyph_picture", "typed", "known", "accepted", "role", "voter", "said", "created")
+    list_display_links = ("typed",)  # The picture leads to its glyph.
     list_filter = ("role",)
     list_select_related = ("glyph", "source")
     sortable_by = ()
@@ -49,7 +51,9 @@ class VoteAdmin(cells.FromSource, FoundByNumber, Log[Vote]):
 class DecisionAdmin(cells.Moves, FoundByNumber, Log[Decision]):
     """How labels and states moved, and why."""
 
+    until_there_is_one = "With the first vote for a glyph its state moves, and why is told here."
     list_display = ("glyph_picture", "move", "from_state", "to_state", "reason", "created")
+    list_display_links = ("move",)
     list_select_related = ("glyph",)
     sortable_by = ()
     numbered = "glyph"
@@ -106,6 +110,7 @@ class HonestyFilter(admin.SimpleListFilter):
 class SourceAdmin(Log[Source]):
     """Where votes come from, and how honest it is found to be."""
 
+    until_there_is_one = "With the first vote there is a source."
     list_display = ("name", "honest", "voted", "missed", "site", "weighed", "created")
     list_filter = (HonestyFilter, "site")
     list_select_related = ("site",)
@@ -176,6 +181,9 @@ def _number_of(rows: type[Vote | Miss]) -> Coalesce:
 class EstimateAdmin(Log[Estimate]):
     """What was learned of how people read and how honest they are, each time that the whole log was looked at."""
 
+    until_there_is_one = (
+        "The worker looks at the whole log once there are votes enough; manage.py reestimate does so now."
+    )
     list_display = ("name", "voted", "came_from", "honest", "ambiguous", "moves", "took", "created")
     sortable_by = ()
     fieldsets = (

@@ -130,6 +130,7 @@ class EvaluationInline(LogInline[Evaluation, Ensemble]):
 class EnsembleAdmin(Deletable[Ensemble]):
     """Networks that decide together. To save one is to normalise its weights and to judge it anew."""
 
+    until_there_is_one = "Networks that are trained together become an ensemble."
     list_display = ("name", "accuracy_share", "serving", "members", "created")
     search_fields = ("name",)
     fieldsets = (

@@ -46,6 +46,7 @@ class PromotionForm(forms.Form):
 class EvaluationAdmin(Log[Evaluation]):
     """What an ensemble or a network was worth at one time. They are reached from there."""
 
+    until_there_is_one = "Each network and each ensemble is judged when it has been trained."
     list_display = ("name", "judged", "accuracy_share", "calibration", "test_glyphs", "created")
     list_filter = ("pooling",)
     fieldsets = (
@@ -204,6 +205,7 @@ class EvaluationAdmin(Log[Evaluation]):
 class PromotionAdmin(Log[Promotion]):
     """Which ensemble served when, and why."""
 
+    until_there_is_one = "The first ensemble that is judged comes to serve."
     list_display = ("ensemble", "standing", "reason", "who", "chance", "before", "created")
     list_display_links = None
     sortable_by = ()

@@ -55,6 +55,7 @@ class Learned:
 class NetworkAdmin(Deletable[Network], Log[Network]):
     """Trained networks, with their figures and pictures. Those that no ensemble needs can be deleted."""
 
+    until_there_is_one = "Train networks, here under Train or with manage.py train."
     list_display = (
         "name",
         "accuracy_share",

@@ -75,6 +75,7 @@ class TrainingForm(forms.ModelForm[Run]):
 class RunAdmin(WatchedWork[Run]):
     """Work in the background. To add a run is to start a training."""
 
+    until_there_is_one = "What the worker does on networks and ensembles is followed here."
     actions = ("start_again",)
     list_display = ("name", "standing", "advance", "result", "created", "updated")
     list_filter = ("kind", "state")

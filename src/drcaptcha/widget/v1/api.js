@@ -53,7 +53,7 @@
   }
 
   loaded.then(async ([element, compat]) => {
-    element.start({ base, language: query.get("hl") });
+    element.start({ base, load, language: query.get("hl") });
     Object.assign(api, element.api);
     const places = theirs ? compat.start(kind, theirs, element, query.get("render")) : ".dr-captcha";
     await parsed;

@@ -59,7 +59,14 @@ for (const taste of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]
 // Who comes back to a page that was kept as it was finds no response there that has been sent already.
 addEventListener("pageshow", ({ persisted }) => persisted && widgets.forEach((one) => one.response && one.reset()));
 
-/** Where the script came from, and the language that its address asks for. */
+// The button that is being pressed, for as long as what follows from it.
+let pressed = null;
+addEventListener("click", (event) => {
+  pressed = event.composedPath()[0].closest?.("button, input");
+  setTimeout(() => (pressed = null));
+}, true);
+
+/** Where the script came from, what loads its parts, and the language that its address asks for. */
 export function start(given) {
   Object.assign(settings, given);
 }
@@ -170,6 +177,12 @@ export class DrCaptcha extends HTMLElement {
   constructor() {
     super();
     this.#root.adoptedStyleSheets = [sheet];
+    // What can't be seen can't be pointed at, so who sends the form is asked. (A page may look whether all is valid at any time.)
+    this.addEventListener("invalid", (event) => {
+      if (!this.invisible || !pressed || pressed.form !== this.#internals.form) return;
+      event.preventDefault();
+      this.execute().catch(() => {});
+    });
   }
 
   /** What the page says under this name: by `render`, or in an attribute with or without data-. */
@@ -197,6 +210,8 @@ export class DrCaptcha extends HTMLElement {
       const names = named ? [named] : FIELDS[this.options.compat] ?? [NAME];
       if (field !== "false" && field !== false) {
         // Pages written for reCAPTCHA look for the field by its id, too.
+        // A copy of the page brings fields along with a response that was another's.
+        for (const old of [...this.children]) names.includes(old.name) && old.remove();
         const id = (name) => (this.options.compat && !document.getElementById(name) ? name : undefined);
         this.#fields = names.map((name) => make("input", { type: "hidden", name, id: id(name) }));
         this.append(...this.#fields);
@@ -298,6 +313,7 @@ export class DrCaptcha extends HTMLElement {
   /** Wait for the visitor to begin: until then nothing is asked of the server. */
   #rest(text = "") {
     clearTimeout(this.#timer);
+    this.source?.stop();
     this.#until = 0;
     this.#renewed = 0;
     this.#checking = false;
@@ -332,6 +348,8 @@ export class DrCaptcha extends HTMLElement {
     if (focus) this.#root.querySelector("button, input")?.focus();
     let challenge;
     try {
+      // Without one the service's own site would ask, and nobody could redeem what is earned.
+      if (!this.option("sitekey")) throw new Refused(400, { error: { code: "missing-sitekey", message: "it has no sitekey." } });
       challenge = await ask("/api/v1/challenges", {
         sitekey: this.option("sitekey", ""),
         action: this.option("action", ""),
@@ -349,13 +367,17 @@ export class DrCaptcha extends HTMLElement {
     this.test = challenge.test === true;
     this.#stop.abort();
     this.#stop = new AbortController();
-    const { signal } = this.#stop;
-    this.working = import(new URL("work.js", settings.base).href).then(({ solve }) => solve(challenge.work, signal));
-    this.working.catch(() => {});
+    this.#work();
     this.#question(kind === "audio" ? this.#listen(challenge) : this.#picture(challenge));
     this.#say(say, Boolean(say));
     if (focus) this.input.focus();
     this.#expire(1000 * challenge.expires_in);
+  }
+
+  #work() {
+    const { signal } = this.#stop;
+    this.working = settings.load("work.js").then(({ solve }) => solve(this.#challenge?.work, signal));
+    this.working.catch(() => {});
   }
 
   #fault(error) {
@@ -476,6 +498,7 @@ export class DrCaptcha extends HTMLElement {
       if (error.status === 409 || error.status === 410) return void this.load({ say: this.#text.renewed });
       if (error.status && error.status < 500) return void this.#fault(error);
       // The network or the server failed: what was typed stays, and can be sent again.
+      if (!(error instanceof Refused)) this.#work();
       busy(false);
       this.#say(this.#text.failed, true);
       return void this.#tell("error", error.code);

@@ -2,6 +2,7 @@
 
 const CSS = `
 :host { display: inline-block; max-width: 100%; vertical-align: top; text-align: start;
+  text-indent: 0; text-transform: none; white-space: normal;
   --paper: #fff; --ink: #1c2330; --faint: #5b6474; --rule: #8b94a3; --soft: #eef1f6; --accent: #1d4ed8; --on-accent: #fff;
   --good: #15693a; --bad: #b3261e; --page: #fff; color-scheme: light; }
 :host([hidden]) { display: none; }

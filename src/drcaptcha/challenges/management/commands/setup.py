@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
@@ -18,7 +19,7 @@ from drcaptcha.challenges import tasks as challenge_tasks
 from drcaptcha.challenges.models import Captcha
 from drcaptcha.glyphs.models import DataSet, Glyph
 from drcaptcha.learning import retraining, tasks
-from drcaptcha.learning.models import Ensemble
+from drcaptcha.learning.models import Ensemble, Network
 from drcaptcha.sites import owners
 from handwriting.formats import starter
 
@@ -26,12 +27,18 @@ STARTER = "starter"
 UNLABELLED = 4000
 """How many labels of the starter set are taken away, so that there is something to ask about."""
 
-TRAINING = {"networks": "compact,slim", "epochs": 8}
+TRAINING: dict[str, Any] = {"networks": "compact,slim", "epochs": 8}
 """Two quick networks: a minute or two on two cores."""
 
 
 POOL = 1000
 """How many captchas wait for the first visitors."""
+
+
+def _broken_off() -> bool:
+    """Tell whether the first training was stopped after some of its networks."""
+    wanted = len(TRAINING["networks"].split(","))
+    return Network.objects.count() < wanted and any(settings.DRCAPTCHA_CHECKPOINTS.glob("*/networks.json"))
 
 
 class Command(BaseCommand):
@@ -44,7 +51,7 @@ class Command(BaseCommand):
             with self._step("Loading the starter set"), transaction.atomic():
                 call_command("importemnist", starter.FOLDER, split="starter")
                 call_command("removelabels", UNLABELLED)
-        if not Ensemble.objects.exists() and DataSet.objects.filter(name=STARTER).exists():
+        if (not Ensemble.objects.exists() or _broken_off()) and DataSet.objects.filter(name=STARTER).exists():
             with self._step("Training two quick networks"):
                 call_command("train", **TRAINING)
         if not Captcha.objects.exists():

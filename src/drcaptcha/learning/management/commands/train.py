@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FIELDS = ("epochs", "minutes", "steps", "batch_size", "balance", "subset", "seed", "name")
 """Options that a plan takes as they are."""
 
+INTERRUPTED = 130
+"""What a program returns that Ctrl-C has ended."""
 
 STOPPED = "Stopped. The same command goes on: from the last whole epoch, or with the evaluation of what was finished."
 
@@ -73,14 +75,15 @@ class Command(BaseCommand):
         except DrCaptchaError as fault:
             raise CommandError(fault.message) from fault
         except KeyboardInterrupt as stop:
-            raise CommandError(STOPPED, returncode=130) from stop
+            raise CommandError(STOPPED, returncode=INTERRUPTED) from stop
         finished = ensemble.memberships.count()
-        if finished < len(names):
-            self.stderr.write(
-                f"Stopped: {finished} of {len(names)} networks were finished and kept. "
-                "The same command goes on with the others."
-            )
         self.stdout.write(report(ensemble.evaluations.latest("created", "pk"), as_json=as_json))
+        if finished < len(names):
+            raise CommandError(
+                f"Stopped: {finished} of {len(names)} networks were finished and kept. "
+                "The same command goes on with the others.",
+                returncode=INTERRUPTED,
+            )
 
 
 class Bars:
