@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
+from drcaptcha.challenges import ballots
 from drcaptcha.challenges.models import Attempt
 from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, Sealed, unseal
 from drcaptcha.errors import ChallengeError
-from drcaptcha.queries import moment
+from drcaptcha.queries import asked, moment
 from drcaptcha.sites import counting, dummies
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Secret, Site
@@ -85,15 +86,16 @@ def _take(site: Site, sealed: Sealed, key: UUID | None, now: datetime) -> Outcom
     """Take the response of an attempt, if it is fresh and nobody has. Of many updates at once, one finds it free."""
     expired = now - sealed.at > LIFETIME
     if not expired:
-        with turn(), transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
+        with turn():
+            taken = asked(
                 "UPDATE challenges_attempt SET redeemed = %s, redemption = %s "
-                "WHERE id = %s AND site_id = %s AND passed AND redeemed IS NULL",
+                "WHERE id = %s AND site_id = %s AND passed AND redeemed IS NULL RETURNING id",
                 [moment(now), _REDEMPTION.get_db_prep_value(key, connection), sealed.row, site.pk],
             )
-            if cursor.rowcount:
-                counting.count(site.pk, counting.day_of(now), redeemed=1)
-                return Outcome.PASSED
+        if taken:
+            counting.note(site.pk, now, redeemed=1)
+            ballots.count_soon()
+            return Outcome.PASSED
     attempts = Attempt.objects.filter(pk=sealed.row, site=site, passed=True)
     attempt = attempts.only("redeemed", "redemption").first()
     if attempt is None:

@@ -1,11 +1,12 @@
 """Counting what happens on a site, day by day, in one statement each however many come at once.
 
-Challenges of sites without a quota are noted first and written down soon after, many at once. What a process has noted
-within its last second is lost where it is killed.
+Responses, and challenges of sites without a quota, are noted first and written down soon after, many at once. What a
+process has noted and not written down is lost where it is killed.
 """
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Lock
 
@@ -37,7 +38,7 @@ def take_from_quota(site: Site, now: datetime) -> None:
         QuotaReached: it has.
     """
     if not site.quota:
-        _note(site, now, 1)
+        note(site.pk, now, issued=1)
     elif not _add(site.pk, day_of(now), {"issued": 1}, most=site.quota):
         moment = now.astimezone(UTC)
         tomorrow = datetime.combine(moment.date() + timedelta(days=1), time(tzinfo=UTC))
@@ -47,7 +48,7 @@ def take_from_quota(site: Site, now: datetime) -> None:
 def give_back(site: Site, now: datetime) -> None:
     """Take a challenge that could not be issued off the count."""
     if not site.quota:
-        _note(site, now, -1)
+        note(site.pk, now, issued=-1)
         return
     Traffic.objects.filter(site=site, day=day_of(now), issued__gt=0).update(issued=F("issued") - 1)
 
@@ -62,14 +63,15 @@ def days(site: Site, now: datetime) -> list[Traffic]:
     return list(Traffic.objects.filter(site=site, day__gt=day_of(now) - timedelta(days=DAYS)).order_by("-day"))
 
 
-_noted: Counter[tuple[int, date]] = Counter()
-"""Challenges, by site and day, that are not yet written down."""
+_noted: dict[tuple[int, date], Counter[str]] = {}
+"""Events, by site and day, that are not yet written down."""
 _noting = Lock()
 
 
-def _note(site: Site, now: datetime, issued: int) -> None:
+def note(site: int, now: datetime, **events: int) -> None:
+    """Have events added to a site's day when this process writes down what it has noted."""
     with _noting:
-        _noted[site.pk, day_of(now)] += issued
+        _noted.setdefault((site, day_of(now)), Counter()).update(events)
 
 
 def write_down() -> None:
@@ -77,18 +79,20 @@ def write_down() -> None:
     with _noting:
         taken = dict(_noted)
         _noted.clear()
+    if not taken:
+        return
     try:
         with turn(), transaction.atomic():
-            for (site, day), issued in sorted(taken.items()):
-                if issued:
-                    _add(site, day, {"issued": issued})
+            for (site, day), events in sorted(taken.items()):
+                _add(site, day, events)
     except BaseException:
         with _noting:
-            _noted.update(taken)
+            for key, events in taken.items():
+                _noted.setdefault(key, Counter()).update(events)
         raise
 
 
-def _add(site: int, day: date, events: dict[str, int], *, most: int = 0) -> int:
+def _add(site: int, day: date, events: Mapping[str, int], *, most: int = 0) -> int:
     """Return how many rows were written: none, where ``most`` challenges were issued before."""
     values = [events.get(name, 0) for name in COLUMNS]
     sums = ", ".join(f"{name} = sites_traffic.{name} + excluded.{name}" for name in COLUMNS)
