@@ -304,8 +304,6 @@ def ours(folder: Path, glyphs: int, server: str = "") -> dict[str, str]:
         "DRCAPTCHA_STATE": str(state),
         "DATABASE_URL": database(server, f"drcaptcha-{glyphs}") if server else "",
         "DRCAPTCHA_PROXIES": "1",
-        # No label is accepted, so that each captcha asks about something, however few glyphs there are.
-        "DRCAPTCHA_AGREEMENT": "1000000",
         "DRCAPTCHA_POOL": "0",
         "DRCAPTCHA_RATE": "0",
         "DRCAPTCHA_SITE_RATE": "0",
