@@ -32,21 +32,14 @@ def moment(time: datetime) -> Any:
 
 
 def asked(sql: str, parameters: list[Any]) -> Rows:
-    """Return what the database answers, asked without a cursor of Django's.
-
-    SQLite has answered before one is made; PostgreSQL prepares the statement, which takes it longer than to answer.
-    """
-    if connection.queries_logged:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchall())
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        if connection.vendor == "sqlite":
+    """Return what the database answers; SQLite is asked directly: it has answered before Django has made a cursor."""
+    if connection.vendor == "sqlite" and not connection.queries_logged:
+        connection.ensure_connection()
+        with connection.wrap_database_errors:
             return list(connection.connection.execute(_native(sql), parameters).fetchall())
-        from psycopg import Cursor  # noqa: PLC0415 -- An extra, which is installed where it is configured.
-
-        return Cursor(connection.connection).execute(sql, parameters, prepare=True).fetchall()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
 
 
 SOME = 500

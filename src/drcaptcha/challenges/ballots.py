@@ -10,6 +10,7 @@ import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from threading import Lock, Thread
 from time import sleep
@@ -159,7 +160,8 @@ class Soon:
             self._asked = True
             if not self._runs:
                 self._runs = True
-                Thread(target=self._run, name="ballots").start()
+                with suppress(RuntimeError):  # The process is about to end, and leaves what waits to others.
+                    Thread(target=self._run, name="ballots").start()
 
     def _run(self) -> None:
         try:
