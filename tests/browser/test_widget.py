@@ -196,14 +196,19 @@ def test_a_closed_site_says_so(
 def test_a_page_of_a_host_that_is_not_listed_gets_nothing(
     open_context: Open, elsewhere: Elsewhere, server: str, site: Keys
 ) -> None:
-    page = open_context(expected=("403", "CORS", "ERR_FAILED", "Content Security Policy"), bypass_csp=True).new_page()
+    page = open_context(
+        expected=("403", "CORS", "ERR_FAILED", "Content Security Policy", "no answer"), bypass_csp=True
+    ).new_page()
     other = elsewhere.address.replace("localhost", "127.0.0.1")
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text))
     page.clock.install()
     elsewhere.show(page, f'<dr-captcha sitekey="{site.sitekey}"></dr-captcha>' + script(server))
     page.goto(other + page.url.removeprefix(elsewhere.address))
     page.locator("dr-captcha").get_by_role("button").click()
     wait(page, 20)
     expect(page.locator("dr-captcha").get_by_role("status")).to_have_text("The captcha can't be reached. Try again.")
+    assert told[-1] == "DrCaptcha: no answer. Does the site list this host?"
 
 
 def test_a_bad_network_is_tried_again(open_context: Open, elsewhere: Elsewhere, server: str) -> None:
@@ -289,7 +294,7 @@ def test_who_comes_back_to_a_page_finds_no_response_that_was_sent(
 
 
 def test_what_was_typed_outlasts_a_network_that_fails(open_context: Open, elsewhere: Elsewhere, server: str) -> None:
-    page = open_context(expected=("ERR_", "worker")).new_page()
+    page = open_context(expected=("ERR_", "worker", "no answer")).new_page()
     page.clock.install()
     page.route("**/api/v1/answers", lambda route: route.abort())
     tag = '<dr-captcha sitekey="test-passes"></dr-captcha>'

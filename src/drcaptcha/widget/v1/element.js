@@ -135,7 +135,10 @@ async function ask(path, body) {
         signal: AbortSignal.timeout(1000 * PATIENCE),
       });
     } catch (error) {
-      if (tried >= TRIES) throw new Refused(0);
+      if (tried >= TRIES) {
+        console.warn("DrCaptcha: no answer. Does the site list this host?");
+        throw new Refused(0);
+      }
     }
     if (answer?.ok) return answer.json();
     if (answer && (answer.status < 500 || tried >= TRIES)) {
