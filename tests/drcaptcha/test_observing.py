@@ -13,11 +13,12 @@ from unittest.mock import patch
 
 import pytest
 from django.conf import LazySettings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
 from drcaptcha import observing
+from drcaptcha.challenges import issuing
 from drcaptcha.logs import JsonLines
 
 STRANGE = {"HTTP_HOST": "10.0.0.7:8000"}
@@ -68,6 +69,20 @@ def test_metrics_count_what_happens(client: Client, make_captcha: Callable[..., 
     assert float(figures[asked[0]]) >= 1
     assert any(name.startswith("drcaptcha_request_seconds_bucket") for name in figures)
     assert not any("nowhere" in name for name in figures)
+
+
+def test_calls_of_visitors_that_fail_are_counted_by_their_route(
+    client: Client, stock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(issuing, "issue", fail)
+    client.raise_request_exception = False
+    answer = client.post("/api/v1/challenges", {}, content_type="application/json")
+    assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    text = client.get("/metrics").content.decode()
+    assert any("v1/challenges" in line and 'status="500"' in line for line in text.splitlines())
 
 
 def test_only_counts_of_processes_that_have_ended_are_let_go(client: Client, db: None, settings: LazySettings) -> None:

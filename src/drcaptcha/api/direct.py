@@ -29,10 +29,12 @@ def direct(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 
     def middleware(request: HttpRequest) -> HttpResponse:
         call = CALLS.get(request.path)
-        response = call(request) if call and request.method == "POST" and _is_ours(request) else None
+        response = None
+        if call and request.method == "POST" and _is_ours(request):
+            request.resolver_match = _match(request.path)  # Also of one that fails.
+            response = call(request)
         if response is None:
             return get_response(request)
-        request.resolver_match = _match(request.path)
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 

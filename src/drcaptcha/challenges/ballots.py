@@ -10,13 +10,12 @@ import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from threading import Lock, Thread
 from time import sleep
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 
 from drcaptcha.challenges.models import Attempt
 from drcaptcha.labelling import tasks, voting
@@ -35,6 +34,9 @@ PAUSE = 0.25
 
 MOST = 50
 """So many ballots are counted in one transaction."""
+
+DATABASE = (OperationalError, InternalError, InterfaceError)
+"""Errors for which the database is to blame, not a ballot."""
 
 BREATH = 0.002
 """Seconds between two such transactions, so that visitors get their turn."""
@@ -55,23 +57,27 @@ def count() -> int:
     while some == MOST:
         sleep(BREATH)
         total += (some := _count_some())
+    if total:
+        tasks.ask_for_estimate()
     return total
 
 
 def _count_some() -> int:
     try:
         return _count_together()
-    except OperationalError:  # The database is to blame, not a ballot.
+    except DATABASE:
         raise
     except Exception:
         log.exception("Ballots could not be counted together, so each is counted alone.")
-    return sum(_count_alone(attempt) for attempt, *_ in _waiting())
+    with transaction.atomic():
+        waiting = [attempt for attempt, *_ in _waiting()]
+    return sum(_count_alone(attempt) for attempt in waiting)
 
 
 def _count_alone(attempt: int) -> int:
     try:
         return _count_together(attempt)
-    except OperationalError:
+    except DATABASE:
         raise
     except Exception:
         log.exception("The ballot of attempt %d could not be counted. It waits for the next start.", attempt)
@@ -108,7 +114,6 @@ def _count_together(only: int | None = None) -> int:
     update("UPDATE challenges_captcha SET available = NULL WHERE id", [one.captcha for one in ballots.values()])
     for (site, day), happened in sorted(events.items()):
         counting.count(site, day, **happened)
-    tasks.ask_for_estimate()
     return len(rows)
 
 
@@ -160,8 +165,10 @@ class Soon:
             self._asked = True
             if not self._runs:
                 self._runs = True
-                with suppress(RuntimeError):  # The process is about to end, and leaves what waits to others.
+                try:
                     Thread(target=self._run, name="ballots").start()
+                except RuntimeError:  # There are too many, or the process is about to end: others count what waits.
+                    self._runs = False
 
     def _run(self) -> None:
         try:

@@ -51,19 +51,20 @@ class Held:
         self.many = 1
         """How many are taken at once now."""
 
-    def add(self, captchas: Sequence[Captcha]) -> None:
-        """Hold captchas that were composed just now and are not in the pool."""
+    def add(self, captchas: Sequence[Captcha], now: datetime) -> None:
+        """Hold captchas that were composed for who came at this time, and are not in the pool."""
         with self._lock:
             self._held.extend(captchas)
+            self._taken = min(now, self._taken or now)
 
     def take(self, now: datetime) -> Captcha | None:
         """Return a captcha that no other visitor has, or None where the pool is empty."""
         with self._lock:
             since = now - self._taken if self._taken else lifetime()
-            if not timedelta(0) <= since < lifetime():
+            if since >= lifetime():  # It is less than nothing for who came before the last who took, and has waited.
                 self._held.clear()
             if not self._held:
-                self.many = min(2 * self.many, MOST) if timedelta(0) <= since < BUSY else 1
+                self.many = min(2 * self.many, MOST) if abs(since) < BUSY else 1
                 self._held.extend(_take(self.many, now))
                 self._taken = now
             return self._held.popleft() if self._held else None

@@ -195,5 +195,5 @@ def _compose(now: datetime, rng: np.random.Generator) -> Captcha:
         captcha.available = away_until(now)
     with turn():
         first, *others = Captcha.objects.bulk_create(captchas)
-    held.add(others)
+    held.add(others, now)
     return first

@@ -95,14 +95,15 @@ def write_down() -> None:
 def _add(site: int, day: date, events: Mapping[str, int], *, most: int = 0) -> int:
     """Return how many rows were written: none, where ``most`` challenges were issued before."""
     values = [events.get(name, 0) for name in COLUMNS]
-    sums = ", ".join(f"{name} = sites_traffic.{name} + excluded.{name}" for name in COLUMNS)
+    firsts = [max(0, value) for value in values]  # What is given back may have been written down before.
+    sums = ", ".join(f"{name} = sites_traffic.{name} + %s" for name in COLUMNS)
     limit, limits = (" WHERE sites_traffic.issued < %s", [most]) if most else ("", [])
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO sites_traffic (site_id, day, {', '.join(COLUMNS)}) "  # noqa: S608 -- Names of our own.
             "SELECT id, %s, %s, %s, %s, %s, %s FROM sites_site WHERE id = %s "  # It may have been deleted since.
             f"ON CONFLICT (site_id, day) DO UPDATE SET {sums}{limit}",
-            [connection.ops.adapt_datefield_value(day), *values, site, *limits],
+            [connection.ops.adapt_datefield_value(day), *firsts, site, *values, *limits],
         )
         return int(cursor.rowcount)
 

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from threading import Thread
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.utils import timezone
 
 from drcaptcha.challenges import ballots
@@ -15,7 +16,7 @@ from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
 from drcaptcha.glyphs.models import Glyph
-from drcaptcha.labelling import estimating, voting
+from drcaptcha.labelling import estimating, tasks, voting
 from drcaptcha.labelling.models import Decision, Miss, Source, Vote
 from drcaptcha.sites.models import Site, Traffic
 
@@ -70,6 +71,46 @@ def test_one_that_cannot_be_counted_holds_up_no_other(
     assert sum(ballots.count() for _ in range(4)) == 1
     assert Vote.objects.count() == 2
     assert list(Attempt.objects.exclude(ballot=None).values_list("pk", flat=True)) == spoilt, "nothing is lost"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nor_does_one_after_another(answered: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ballots, "_aside", set())
+    for spoilt in range(2):
+        Attempt.objects.filter(pk=answered(visitor=1).pk).update(ballot="[]")
+        answered(visitor=2)
+        assert ballots.count() == 1, spoilt
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("fault", [OperationalError, InternalError, InterfaceError])
+def test_a_database_that_fails_is_no_reason_to_put_ballots_aside(
+    answered: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    answered()
+
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(voting, "record", fail)
+        with pytest.raises(fault):
+            ballots.count()
+    assert ballots.count() == 1
+
+
+@pytest.mark.django_db
+def test_where_the_worker_cannot_be_asked_for_an_estimate_ballots_are_counted(
+    answered: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered()
+
+    def fail() -> None:
+        raise ConnectionError("Redis does not answer")
+
+    monkeypatch.setattr(tasks, "ask_for_estimate", fail)
+    ballots.Soon()()
+    assert Vote.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -151,3 +192,48 @@ def test_a_process_counts_after_the_pause(answered: Callable[..., Attempt], monk
     while Vote.objects.count() < 6 and time.monotonic() < until:
         time.sleep(0.02)
     assert Vote.objects.count() == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_no_thread_can_be_had_the_next_visitor_has_them_counted(
+    answered: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ballots, "PAUSE", 0.01)
+    soon = ballots.Soon()
+    answered()
+
+    def fail(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", fail)
+        soon()
+    soon()
+    assert _counted(2, lambda: None)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connections that break")
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_connection_is_made_anew_while_visitors_keep_coming(
+    answered: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ballots, "PAUSE", 0.1)
+    soon = ballots.Soon()
+    answered()
+    assert _counted(2, soon)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    answered(visitor=2)
+    assert _counted(4, soon)
+
+
+def _counted(votes: int, meanwhile: Callable[[], None]) -> bool:
+    """Return whether there are so many votes within some seconds."""
+    until = time.monotonic() + 5
+    while Vote.objects.count() < votes and time.monotonic() < until:
+        meanwhile()
+        time.sleep(0.02)
+    return Vote.objects.count() == votes

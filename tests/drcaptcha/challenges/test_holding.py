@@ -43,6 +43,26 @@ def test_a_busy_process_takes_more_and_more_at_once(pool: int, now: datetime) ->
     assert taken(now) == 63, "what it holds is handed out first"
 
 
+def test_who_came_a_moment_before_the_last_who_took_is_no_reason_to_let_go(pool: int, now: datetime) -> None:
+    held = holding.Held()
+    for number in range(4):
+        held.take(now + timedelta(milliseconds=number))
+    before = taken(now)
+    assert held.take(now + timedelta(milliseconds=2))
+    assert (taken(now), held.many) == (before, 4)
+
+
+def test_what_was_composed_slowly_is_let_go_in_its_time(
+    make_captcha: Callable[..., Captcha], now: datetime, settings: LazySettings
+) -> None:
+    settings.DRCAPTCHA_CHALLENGE_SECONDS = 10
+    held = holding.Held()
+    assert held.take(now) is None
+    assert held.take(now + timedelta(seconds=2)) is None, "another one came meanwhile"
+    held.add([make_captcha(available=holding.away_until(now))], now)
+    assert held.take(now + timedelta(seconds=11)) is None
+
+
 def test_processes_take_different_ones(pool: int, now: datetime) -> None:
     here, there = holding.Held(), holding.Held()
     found = [one.pk for _ in range(pool) for held in (here, there) if (one := held.take(now))]

@@ -26,6 +26,14 @@ def test_challenges_are_written_down_once(site: Site, now: datetime) -> None:
     assert Traffic.objects.get(site=site, day=now.date()).issued == 2
 
 
+def test_one_that_is_given_back_late_is_taken_off(site: Site, now: datetime) -> None:
+    counting.take_from_quota(site, now)
+    counting.write_down()
+    counting.give_back(site, now)
+    counting.write_down()
+    assert Traffic.objects.get().issued == 0
+
+
 def test_where_writing_fails_they_stay_noted(site: Site, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OperationalError
