@@ -9,8 +9,8 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections
 from django.db.models import Expression
 
-MOST = 64
-"""For more keys than these a query is built each time, so that not too many are kept."""
+MOST = 512
+"""For more keys than these a query is built each time."""
 
 Rows = list[tuple[Any, ...]]
 
@@ -93,10 +93,10 @@ class Question:
 
 
 class Prepared:
-    """A query about keys, whole numbers above 0, that is built once for each number of them.
+    """A query about keys, whole numbers above 0, that is built once for each power of two that holds them.
 
-    ``build`` returns the query set for some keys, with the values that are wanted; it names the keys in one place, and
-    nothing else in it changes from one time to the next.
+    Where they are fewer it is asked about one of them again. ``build`` returns the query set for some keys, with the
+    values that are wanted; it names the keys in one place, and nothing else in it changes from one time to the next.
     """
 
     def __init__(self, build: Callable[[Collection[int]], Any]) -> None:
@@ -110,8 +110,10 @@ class Prepared:
             return []
         if len(different) > MOST:
             return raw(self._build(different))
-        sql, parameters, place = self._query(len(different))
-        return asked(sql, [*parameters[:place], *different, *parameters[place + len(different) :]])
+        count = 1 << (len(different) - 1).bit_length()
+        sql, parameters, place = self._query(count)
+        filled = different + different[-1:] * (count - len(different))
+        return asked(sql, [*parameters[:place], *filled, *parameters[place + count :]])
 
     def _query(self, count: int) -> tuple[str, list[Any], int]:
         """Return the SQL for so many keys, its parameters, and where among these the keys begin."""

@@ -6,6 +6,7 @@ programs take no turns and are waited for as ever. A database server knows bette
 """
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -41,9 +42,11 @@ LOG = 16_000
 def write_back() -> None:
     """Copy what was written from SQLite's log into its file, which else an answer would do in passing now and then.
 
-    Writers go on meanwhile. For the last pages of a long log they wait, so that it can begin anew.
+    Writers go on meanwhile. For the last pages of a long log they wait, so that it can begin anew. Those are few, and
+    all others have reached the disk before.
     """
     if connection.vendor == "sqlite" and _copy() > LOG:
+        os.fsync(_file(Path(connection.settings_dict["NAME"])).fileno())
         with turn():
             _copy()
 
@@ -57,4 +60,5 @@ def _copy() -> int:
 
 @cache
 def _file(path: Path) -> IO[bytes]:
+    """Open a file for good: to close SQLite's own would let go of the locks that this process has on it."""
     return path.open("ab")

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from threading import Lock, Thread
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
@@ -29,10 +29,10 @@ from drcaptcha.turns import turn, write_back
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.25
+PAUSE = 0.1
 """Seconds after which a process counts; where it is 0, it counts with each answer."""
 
-MOST = 50
+MOST = 30
 """So many ballots are counted in one transaction."""
 
 DATABASE = (OperationalError, InternalError, InterfaceError)
@@ -155,6 +155,7 @@ class Soon:
     def __init__(self) -> None:
         self._lock = Lock()
         self._asked = self._runs = False
+        self._wrote = 0.0
 
     def __call__(self) -> None:
         """See to it that what waits is counted. Where that fails it waits on: the answer stands."""
@@ -186,7 +187,9 @@ class Soon:
     def _count(self) -> None:
         try:
             count()
-            write_back()
+            if monotonic() - self._wrote > 1:
+                write_back()
+                self._wrote = monotonic()
         except Exception:
             log.exception("Ballots could not be counted, and wait on.")
 
