@@ -17,12 +17,16 @@ def grow(glyphs: int) -> None:
     """Copy glyphs until there are so many. A copy's digest is random, since its picture is not new."""
     from django.db import connection
 
+    digest, place = {
+        "sqlite": ("randomblob(16)", "abs(random()) %% 2147483648"),
+        "postgresql": ("decode(md5(random()::text || id), 'hex')", "floor(random() * 2147483648)::bigint"),
+    }[connection.vendor]
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM glyphs_glyph")
         while (missing := glyphs - cursor.fetchone()[0]) > 0:
             cursor.execute(
                 "INSERT INTO glyphs_glyph (digest, place, data_set_id, picture, split, state, label, given, truth, "
-                "worth, passes, created) SELECT randomblob(16), abs(random()) %% 2147483648, data_set_id, picture, "
+                f"worth, passes, created) SELECT {digest}, {place}, data_set_id, picture, "
                 "split, state, label, given, truth, worth, passes, created FROM glyphs_glyph "
                 "ORDER BY random() LIMIT %s",
                 [missing],
