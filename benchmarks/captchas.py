@@ -25,7 +25,7 @@ def grow(glyphs: int) -> None:
         cursor.execute("SELECT count(*) FROM glyphs_glyph")
         while (missing := glyphs - cursor.fetchone()[0]) > 0:
             cursor.execute(
-                "INSERT INTO glyphs_glyph (digest, place, data_set_id, picture, split, state, label, given, truth, "
+                "INSERT INTO glyphs_glyph (digest, place, data_set_id, picture, split, state, label, given, truth, "  # noqa: S608 -- Our own.
                 f"worth, passes, created) SELECT {digest}, {place}, data_set_id, picture, "
                 "split, state, label, given, truth, worth, passes, created FROM glyphs_glyph "
                 "ORDER BY random() LIMIT %s",
