@@ -44,7 +44,7 @@ call_command("collectstatic", interactive=False, verbosity=0)
 call_command("importemnist", sys.argv[1], split="starter")
 call_command("removelabels", 500)
 call_command("train", networks="compact", epochs=1, subset=1500)
-call_command("generatecaptchas", 40)
+call_command("generatecaptchas", 100)
 from django.contrib.auth.models import User
 User.objects.create_superuser("ada", password="correct horse")
 """
