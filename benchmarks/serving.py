@@ -212,7 +212,7 @@ class Server:
         return found
 
     def core_seconds(self) -> float:
-        """Return the processor time that the server has taken, and PostgreSQL, if it runs."""
+        """Return the processor time that the server has taken, and PostgreSQL, which is idle where it is not asked."""
         ticks = 0
         for process in [*self.processes(), *postgres()]:
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -310,7 +310,11 @@ def ours(folder: Path, glyphs: int, server: str = "") -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "drcaptcha.settings",
     }
     if not state.exists():
-        run(f"serving.populate({glyphs})", environment)
+        try:
+            run(f"serving.populate({glyphs})", environment)
+        except BaseException:  # Half of it would be taken for the whole the next time.
+            shutil.rmtree(state, ignore_errors=True)
+            raise
     return environment
 
 

@@ -3,7 +3,7 @@
 They tell the labelling what was typed, the site whether its visitor passed, and the pool which captcha is used up.
 To weigh fifty glyphs takes little longer than to weigh one, so a process leaves what comes for ``PAUSE``. Whoever
 counts strikes out the ballots in the same transaction: none is lost, whenever a process ends, and none is counted
-twice. What an ended process has left is counted with the next answer.
+twice. What an ended process has left is counted with the next visitor.
 """
 
 import json

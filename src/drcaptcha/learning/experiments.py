@@ -132,10 +132,9 @@ def train(plan: Plan, *, now: datetime, anew: bool = False, progress: Progress =
 
     Ctrl-C, or a worker that is told to stop, ends the training, not the work: the networks that were finished still
     become an ensemble, which the caller knows by its few networks. With none finished the interruption goes on to the
-    caller. Either way the same plan goes on, the
-    next time, from the last whole epoch and with the labels that it began with; where only the evaluation is wanting,
-    with that. ``anew`` forgets what was broken off. ``now`` is when it starts; what it stores has the time at which it
-    was finished.
+    caller. Either way the same plan goes on, the next time, from the last whole epoch and with the labels that it began
+    with; where only the evaluation is wanting, with that. ``anew`` forgets what was broken off. ``now`` is when it
+    starts; what it stores has the time at which it was finished.
 
     Raises:
         NotPossible: there are no labelled glyphs to learn from or none to judge by, or the same plan is under way.
