@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection, connections
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Expression
 
 MOST = 512
@@ -33,11 +33,13 @@ def moment(time: datetime) -> Any:
 
 def asked(sql: str, parameters: list[Any]) -> Rows:
     """Return what the database answers; SQLite is asked directly: it has answered before Django has made a cursor."""
-    if connection.vendor == "sqlite" and not connection.queries_logged:
-        connection.ensure_connection()
-        with connection.wrap_database_errors:
-            return list(connection.connection.execute(_native(sql), parameters).fetchall())
-    with connection.cursor() as cursor:
+    database = connections[DEFAULT_DB_ALIAS]  # Each look at Django's ``connection`` would find this thread's anew.
+    if database.vendor == "sqlite" and not database.queries_logged:
+        if database.connection is None:
+            database.connect()
+        with database.wrap_database_errors:
+            return list(database.connection.execute(_native(sql), parameters).fetchall())
+    with database.cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())
 

@@ -8,4 +8,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "drcaptcha.settings")
 # A thread that counts ballots gives way to visitors after a millisecond, not after five.
 sys.setswitchinterval(0.001)
-application = get_wsgi_application()
+framework = get_wsgi_application()
+
+from drcaptcha.api.direct import first  # noqa: E402 -- It can be imported only now.
+
+application = first(framework)

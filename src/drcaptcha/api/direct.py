@@ -3,42 +3,99 @@
 What is unusual in one of them, as a body that is wrong, is left to the framework, which knows what to say.
 """
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
+from http import HTTPStatus
 from threading import Lock
-from typing import Any
+from typing import Any, cast
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.core.exceptions import DisallowedHost
+from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import ResolverMatch, resolve
-from ninja import Schema
-from pydantic import ValidationError
+from django.utils.log import log_response
+from pydantic import BaseModel, ValidationError
 
 from drcaptcha.api import schemas, views
-from drcaptcha.api.siteverify import DIALECTS, siteverify
+from drcaptcha.api.middleware import cross_origin, json_errors
+from drcaptcha.api.siteverify import DIALECTS, Dialect, siteverify
 from drcaptcha.errors import DrCaptchaError
+from drcaptcha.observing import observed
 
-Call = Callable[[HttpRequest], HttpResponse | None]
-"""Answers a call, or leaves it to the framework."""
+Handle = Callable[[HttpRequest], HttpResponse]
+Answer = Callable[[], HttpResponse]
+"""Answers one call."""
+Call = Callable[[HttpRequest], Answer | None]
+"""Finds what answers a call, or leaves it to the framework."""
+
+MOST_BYTES = 2**16
+"""Size of the largest body that is read here; no call of a widget comes near it."""
 
 
-def direct(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def direct(get_response: Handle) -> Handle:
     """Answer these calls; have all others answered."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        call = CALLS.get(request.path)
-        response = None
-        if call and request.method == "POST" and _is_ours(request):
-            request.resolver_match = _match(request.path)  # Also of one that fails.
-            response = call(request)
-        if response is None:
-            return get_response(request)
+        answer = _prepared(request)
+        return answer() if answer else get_response(request)
+
+    return middleware
+
+
+def first(others: WSGIApplication) -> WSGIApplication:
+    """Answer these calls before the framework's handler, whose signals and middleware would take most of their time."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "POST" or environ["PATH_INFO"] not in CALLS:
+            return others(environ, start_response)
+        connection.close_if_unusable_or_obsolete()  # As the framework sees to before each request.
+        request = _Request(environ)
+        answer = _prepared(request)
+        if answer is None:
+            if hasattr(request, "_body"):  # It was read.
+                environ["wsgi.input"] = io.BytesIO(request.body)
+            return others(environ, start_response)
+        request.answer = answer
+        response = _around(request)
+        request.close()
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        return [response.content]
+
+    return application
+
+
+class _Request(WSGIRequest):
+    answer: Answer
+
+
+def _answer(request: HttpRequest) -> HttpResponse:
+    return cast("_Request", request).answer()
+
+
+_around = observed(cross_origin(json_errors(cast("Handle", convert_exception_to_response(_answer)))))
+
+
+def _prepared(request: HttpRequest) -> Answer | None:
+    """Return what answers a call, or None where it is left to the framework."""
+    call = CALLS.get(request.path) if request.method == "POST" and _is_ours(request) else None
+    answer = call(request) if call else None
+    if answer is None:
+        return None
+
+    def answered() -> HttpResponse:
+        response = answer()
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
-    return middleware
+    request.resolver_match = _match(request.path)  # Also of one that fails.
+    return answered
 
 
 def _is_ours(request: HttpRequest) -> bool:
@@ -49,29 +106,42 @@ def _is_ours(request: HttpRequest) -> bool:
     return True
 
 
-def _visitors(schema: type[Schema], view: Callable[[HttpRequest, Any], HttpResponse]) -> Call:
+def _visitors(schema: type[BaseModel], view: Callable[[HttpRequest, Any], HttpResponse]) -> Call:
     """Make the call of a visitor's browser, whose body follows a schema."""
 
-    def call(request: HttpRequest) -> HttpResponse | None:
-        if request.content_type != "application/json":
-            return None
-        try:
-            body = schema.model_validate_json(request.body)
-        except ValidationError:
-            return None
+    def answer(request: HttpRequest, body: BaseModel) -> HttpResponse:
         try:
             with _turn():
                 return view(request, body)
         except DrCaptchaError as error:
             return views.on_error(request, error)
 
+    def call(request: HttpRequest) -> Answer | None:
+        if request.content_type != "application/json" or not 0 < _length(request) <= MOST_BYTES:
+            return None
+        try:
+            return partial(answer, request, schema.model_validate_json(request.body))
+        except (ValidationError, UnreadablePostError):
+            return None
+
     return call
 
 
-CALLS: dict[str, Call] = {
+def _length(request: HttpRequest) -> int:
+    """Return how many bytes a body has by what the call says; 0 where that is no number."""
+    said = str(request.META.get("CONTENT_LENGTH", ""))
+    return int(said) if said.isdecimal() else 0
+
+
+def _servers(dialect: Dialect) -> Call:
+    """Make the call of a site's server."""
+    return lambda request: partial(siteverify, request, dialect)
+
+
+CALLS = {
     "/api/v1/challenges": _visitors(schemas.ChallengeRequest, views.issue_challenge),
     "/api/v1/answers": _visitors(schemas.AnswerRequest, views.judge_answer),
-    **{f"/{path}": partial(siteverify, dialect=dialect) for path, dialect in DIALECTS.items()},
+    **{f"/{path}": _servers(dialect) for path, dialect in DIALECTS.items()},
 }
 
 _match: Callable[[str], ResolverMatch] = cache(resolve)

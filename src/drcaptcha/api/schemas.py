@@ -3,8 +3,9 @@
 from typing import Annotated, Literal
 
 from ninja import Field, Schema
+from pydantic import BaseModel
 
-TOKEN = "gAAAAABrAzAptjwMnp8I"  # noqa: S105 - An example, not a secret.
+TOKEN = "AAAAAGkqPpwW8r4mLg0P"  # noqa: S105 - An example, not a secret.
 MOST_GUESSES = 62
 PICTURE = "data:image/jpeg;base64,/9j/4AAQSkZJRg"
 
@@ -18,7 +19,7 @@ class Error(Schema):
     error: ErrorBody
 
 
-class ChallengeRequest(Schema):
+class ChallengeRequest(BaseModel):
     sitekey: str | None = Field(
         None, max_length=64, pattern=r"^[\w-]*$", description="The site that asks; the service's own where absent."
     )
@@ -74,7 +75,7 @@ class ChallengeIssued(Schema):
     test: bool = Field(default=False, description="Whether it was issued for a test key, and protects nothing.")
 
 
-class AnswerRequest(Schema):
+class AnswerRequest(BaseModel):
     challenge: str = Field(max_length=2048, description="The token that came with the picture.", examples=[TOKEN])
     answer: str = Field(
         max_length=100,

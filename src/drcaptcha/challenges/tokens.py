@@ -1,18 +1,22 @@
 """Sealed tokens: what a visitor carries and can neither read nor make.
 
-Fernet (https://github.com/fernet/spec) seals them: AES-CBC and HMAC-SHA256 over a random vector. Numbers are of one
-length, and what else there is was said by the page itself, so the length of a token tells nothing.
+AES-GCM (NIST SP 800-38D) seals them with random nonces, which are safe for 2^32 tokens of one key: so there is one for
+each purpose and day (UTC). A token is in base64 when it was sealed, the nonce, and the sealed content. Numbers are of
+one length, and what else there is was said by the page itself, so the length of a token tells nothing.
 """
 
 import base64
 import json
+import os
 import struct
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -22,6 +26,10 @@ from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
 
 _NUMBERS = struct.Struct(">QQ")
+_TIME = struct.Struct(">Q")
+_NONCE = 12
+"""Bytes of a nonce."""
+_DAY = 24 * 60 * 60
 
 
 class Purpose(Enum):
@@ -66,7 +74,9 @@ class Sealed(NamedTuple):
 def seal(purpose: Purpose, row: int, site: int, now: datetime, context: Context = NOWHERE) -> str:
     """Return a token that names a row (a captcha or an attempt) and a site."""
     content = _NUMBERS.pack(row, site) + json.dumps(context).encode()
-    return _keys(purpose, *_secrets()).encrypt_at_time(content, int(now.timestamp())).decode()
+    at, nonce = int(now.timestamp()), os.urandom(_NONCE)
+    time, key = _TIME.pack(at), _keys(purpose, at // _DAY, *_secrets())[0]
+    return base64.urlsafe_b64encode(time + nonce + key.encrypt(nonce, content, time)).decode()
 
 
 def seal_dummy(dummy: Dummy, now: datetime) -> str:
@@ -81,21 +91,32 @@ def unseal(purpose: Purpose, token: str, lifetime: timedelta, now: datetime) -> 
         ChallengeError: the token was not made here, or for another purpose.
         ChallengeExpired: it is older than ``lifetime``.
     """
-    keys = _keys(purpose, *_secrets())
     try:
-        # In base64 the last character has bits to spare, so several spellings would pass for one token.
         plain = base64.urlsafe_b64decode(token)
-        if base64.urlsafe_b64encode(plain).decode() != token:
-            raise ChallengeError
-        content = keys.decrypt(token)
-        at = datetime.fromtimestamp(int.from_bytes(plain[1:9], "big"), UTC)  # Signed, as all of it.
-    except (InvalidToken, ValueError) as error:
+        (at,) = _TIME.unpack_from(plain)
+        sealed = datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError, struct.error) as error:
         raise ChallengeError from error
-    if now - at > lifetime:
+    # In base64 the last character has bits to spare, so several spellings would pass for one token.
+    content = _opened(plain, _keys(purpose, at // _DAY, *_secrets()))
+    if content is None or base64.urlsafe_b64encode(plain).decode() != token:
+        raise ChallengeError
+    if now - sealed > lifetime:
         raise ChallengeExpired
     row, site = _NUMBERS.unpack_from(content)
     said = content[_NUMBERS.size :]
-    return Sealed(row, site, at, Context(*json.loads(said)) if said else NOWHERE)
+    return Sealed(row, site, sealed, Context(*json.loads(said)) if said else NOWHERE)
+
+
+def _opened(plain: bytes, keys: Sequence[AESGCM]) -> bytes | None:
+    """Return what one of these keys has sealed, or None where none has."""
+    time, nonce, content = plain[: _TIME.size], plain[_TIME.size :][:_NONCE], plain[_TIME.size + _NONCE :]
+    for key in keys:
+        try:
+            return key.decrypt(nonce, content, time)
+        except (InvalidTag, ValueError):  # Another key's, or too short.
+            continue
+    return None
 
 
 def context_of(challenge: str, site: Site | Dummy, now: datetime) -> Context:
@@ -114,10 +135,8 @@ def _secrets() -> tuple[str, ...]:
     return (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
 
 
-@cache
-def _keys(purpose: Purpose, *secrets: str) -> MultiFernet:
-    return MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(secret, purpose))) for secret in secrets])
-
-
-def _derive(secret: str, purpose: Purpose) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.value).derive(secret.encode())
+@lru_cache(maxsize=16)
+def _keys(purpose: Purpose, day: int, *secrets: str) -> list[AESGCM]:
+    """Return the keys of a day, the one that seals first. To derive them costs little: anybody can make up a day."""
+    info = purpose.value + _TIME.pack(day)
+    return [AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(one.encode())) for one in secrets]

@@ -24,7 +24,7 @@ COUNT = 8
 """Puzzles of one challenge."""
 
 SALT = 32
-"""Characters at the end of a token: most of its random-looking signature."""
+"""Characters at the end of a token, which look random: its seal, and some of what is sealed."""
 
 MOST = 6
 """Bits that may be added to what is set: 64 times as much work, which a slow phone still ends before its challenge."""

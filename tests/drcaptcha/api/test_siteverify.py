@@ -172,7 +172,7 @@ def test_a_secret_has_to_be_right_to_the_last_character(client: Client, library:
 
 
 @every_dialect
-@pytest.mark.parametrize("response", ["x", "gAAAAA", "é\0", "x" * 9000])
+@pytest.mark.parametrize("response", ["x", "AAAAAG", "é\0", "x" * 9000])
 def test_a_response_that_is_none_is_refused(client: Client, library: Keys, path: str, response: str) -> None:
     assert ask(client, path, secret=library.secret, response=response) == refused("invalid-input-response")
 

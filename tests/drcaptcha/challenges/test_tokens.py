@@ -54,7 +54,7 @@ def test_a_changed_token_is_refused(position: int, bit: int) -> None:
         unseal(Purpose.CHALLENGE, changed, MINUTE, now)
 
 
-@pytest.mark.parametrize("junk", ["", "a", "gAAAAA", "é" * 100, "\0", "=" * 100])
+@pytest.mark.parametrize("junk", ["", "a", "AAAAAG", "é" * 100, "\0", "=" * 100])
 def test_junk_is_refused(junk: str, now: datetime) -> None:
     with pytest.raises(ChallengeError):
         unseal(Purpose.CHALLENGE, junk, MINUTE, now)

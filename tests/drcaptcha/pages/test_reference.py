@@ -43,7 +43,7 @@ def test_examples_are_made_of_their_parts(endpoints: dict[str, Endpoint]) -> Non
 
 def test_the_lines_to_copy_name_this_server(endpoints: dict[str, Endpoint]) -> None:
     assert endpoints["/api/v1/predictions"].curl == f"curl {ORIGIN}/api/v1/predictions -F image=@letter.png"
-    query = "captcha=gAAAAABrAzAptjwMnp8I&value=eaATOM"
+    query = "captcha=AAAAAGkqPpwW8r4mLg0P&value=eaATOM"
     assert endpoints["/api/test-captcha"].curl == f"curl '{ORIGIN}/api/test-captcha?{query}'"
     assert '-d \'{"challenge": ' in endpoints["/api/v1/answers"].curl
 
