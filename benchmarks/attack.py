@@ -128,7 +128,7 @@ def main() -> None:
     django.setup()
     from django.conf import settings
 
-    from drcaptcha.challenges.models import Captcha
+    from drcaptcha.challenges.models import NEVER, Captcha
     from handwriting.alphabet import ALPHABETS
 
     alphabet = ALPHABETS.get(settings.DRCAPTCHA_ALPHABET, BALANCED)
@@ -141,7 +141,7 @@ def main() -> None:
         drawn = fresh(options.captchas, difficulty, np.random.default_rng(2))
         print(f"| {difficulty} | {minutes} | {judge(drawn, reader, alphabet)} |", flush=True)
         if options.pool:
-            waiting = Captcha.objects.filter(difficulty=difficulty).exclude(available=None)[: options.captchas]
+            waiting = Captcha.objects.filter(difficulty=difficulty).exclude(available=NEVER)[: options.captchas]
             print(f"| {difficulty}, pool | | {judge(waiting.iterator(), reader, alphabet)} |", flush=True)
 
 

@@ -468,7 +468,7 @@ def earn(count: int, path: str) -> None:
 
 def fill(pool: int, environment: dict[str, str]) -> None:
     """Let the pool hold so many captchas."""
-    run("from drcaptcha.challenges.models import Captcha; Captcha.objects.update(available=None)", environment)
+    run("from drcaptcha.challenges.models import NEVER, Captcha; Captcha.objects.update(available=NEVER)", environment)
     if pool:
         subprocess.run([sys.executable, MANAGE, "generatecaptchas", str(pool), "-v0"], env=environment, check=True)
 

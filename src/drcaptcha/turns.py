@@ -11,13 +11,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 from typing import IO
 
 from django.conf import settings
 from django.db import connection
 
 _threads = Lock()
+_thread = RLock()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let one thread of this process at a time serve a visitor or count, where the database is in this process.
+
+    Its threads would only get in each other's way: Python runs one at a time, and each look at the database lets go of
+    it. With a database server they wait for that, so all may go on.
+    """
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with _thread:
+        yield
 
 
 @contextmanager

@@ -5,10 +5,8 @@ What is unusual in one of them, as a body that is wrong, is left to the framewor
 
 import io
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from http import HTTPStatus
-from threading import Lock
 from typing import Any, cast
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -26,6 +24,7 @@ from drcaptcha.api.middleware import cross_origin, json_errors
 from drcaptcha.api.siteverify import DIALECTS, Dialect, siteverify
 from drcaptcha.errors import DrCaptchaError
 from drcaptcha.observing import observed
+from drcaptcha.turns import alone
 
 Handle = Callable[[HttpRequest], HttpResponse]
 Answer = Callable[[], HttpResponse]
@@ -111,7 +110,7 @@ def _visitors(schema: type[BaseModel], view: Callable[[HttpRequest, Any], HttpRe
 
     def answer(request: HttpRequest, body: BaseModel) -> HttpResponse:
         try:
-            with _turn():
+            with alone():
                 return view(request, body)
         except DrCaptchaError as error:
             return views.on_error(request, error)
@@ -145,13 +144,3 @@ CALLS = {
 }
 
 _match: Callable[[str], ResolverMatch] = cache(resolve)
-
-_LOCK = Lock()
-
-
-def _turn() -> AbstractContextManager[object]:
-    """Let one of these calls go on at a time, where the database is in this process.
-
-    Its threads would only get in each other's way: that takes half as long again. With a server they wait for it.
-    """
-    return _LOCK if connection.vendor == "sqlite" else nullcontext()

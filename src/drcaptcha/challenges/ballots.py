@@ -17,15 +17,15 @@ from typing import Any
 
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 
-from drcaptcha.challenges.models import Attempt
+from drcaptcha.challenges.models import NEVER, Attempt
 from drcaptcha.labelling import tasks, voting
 from drcaptcha.labelling.log import seconds
 from drcaptcha.labelling.models import Role
 from drcaptcha.labelling.sources import stored
 from drcaptcha.labelling.voting import Ballot
-from drcaptcha.queries import Question, Rows, raw, update
+from drcaptcha.queries import Question, Rows, moment, raw, update
 from drcaptcha.sites import counting
-from drcaptcha.turns import turn, write_back
+from drcaptcha.turns import alone, turn, write_back
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ _aside: set[int] = set()
 """Attempts whose ballots this process could not count."""
 
 
+@alone()
 @turn()
 @transaction.atomic
 def _count_together(only: int | None = None) -> int:
@@ -111,7 +112,8 @@ def _count_together(only: int | None = None) -> int:
         here = events[site, counting.day_of(times[attempt])]
         here.update({"passed" if passed else "failed": 1, "labels": len(mine)})
     update("UPDATE challenges_attempt SET ballot = NULL WHERE id", list(ballots))
-    update("UPDATE challenges_captcha SET available = NULL WHERE id", [one.captcha for one in ballots.values()])
+    answered = [one.captcha for one in ballots.values()]
+    update("UPDATE challenges_captcha SET available = %s WHERE id", answered, moment(NEVER))
     for (site, day), happened in sorted(events.items()):
         counting.count(site, day, **happened)
     return len(rows)

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_tasks_db.models import DBTaskResult
 
 from drcaptcha.challenges import ballots
-from drcaptcha.challenges.models import Captcha
+from drcaptcha.challenges.models import NEVER, Captcha
 from drcaptcha.labelling.models import Miss, Source, Vote
 from drcaptcha.labelling.sources import throw_away_salts
 
@@ -48,7 +48,7 @@ def forget(*, now: datetime, days: int, dry_run: bool = False) -> Forgotten:
         raise ValueError("What happened in the last two days is still needed.")
     before = now - timedelta(days=days)
     # Without an attempt are those that were heard and not answered, and those whose site was deleted with its attempts.
-    alone = Q(available=None, attempt=None, created__lt=before)
+    alone = Q(available=NEVER, attempt=None, created__lt=before)
     used = Captcha.objects.filter(alone | Q(attempt__created__lt=before))
     old = Source.objects.filter(created__lt=before)
     heard = Exists(Vote.objects.filter(source=OuterRef("pk"))) | Exists(Miss.objects.filter(source=OuterRef("pk")))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from django.conf import settings
@@ -31,6 +31,9 @@ class Slot(NamedTuple):
 
 
 CONTROL = "control"
+
+NEVER = datetime(9999, 1, 1, microsecond=1, tzinfo=UTC)
+"""When a captcha may be issued that was answered. As long as other times, so that SQLite writes it in their place."""
 
 LEAST_CONTROLS = 4
 """So many controls have to be read right, at the least."""
@@ -63,7 +66,7 @@ class Captcha(models.Model):
     content = models.JSONField(help_text="The slots from left to right: glyph, role, accepted characters.")
     length = models.PositiveSmallIntegerField()
     difficulty = models.CharField(max_length=6, default="normal", help_text="How hard its rendering makes it to read.")
-    available = models.DateTimeField(null=True, help_text="When it may be issued (again); never, once it was answered.")
+    available = models.DateTimeField(help_text="When it may be issued (again); never, once it was answered.")
     created = models.DateTimeField()
 
     objects = CaptchaQuerySet.as_manager()

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.challenges.models import NEVER, Attempt, Captcha
 
 CAPTCHAS = "/admin/challenges/captcha/"
 
@@ -23,7 +23,7 @@ def captchas(make_captcha: Callable[..., Captcha], make_attempt: Callable[..., A
         "issued": make_captcha(available=now + timedelta(minutes=9)),
         "answered": make_captcha(),
     }
-    Captcha.objects.filter(pk=made["answered"].pk).update(available=None)
+    Captcha.objects.filter(pk=made["answered"].pk).update(available=NEVER)
     make_attempt(made["answered"], passed=False, at=now)
     return made
 

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from drcaptcha.challenges.models import Attempt, Captcha
+from drcaptcha.challenges.models import NEVER, Attempt, Captcha
 from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
 from drcaptcha.glyphs.models import Glyph, State
@@ -106,7 +106,7 @@ def test_with_a_site_go_its_keys_and_counts_while_votes_and_labels_stay(
     assert set(Source.objects.values_list("site", flat=True)) == {None}
     assert list(Glyph.objects.values_list("pk", "label", "posterior")) == labels
     assert estimating.relabel(now=timezone.now()) == 0
-    answered = Captcha.objects.filter(available=None)
+    answered = Captcha.objects.filter(available=NEVER)
     assert answered.count() == 1
     call_command("forget", "--days", "2", stdout=StringIO())
     assert not answered.exists()
@@ -159,7 +159,7 @@ def test_a_site_gets_no_more_challenges_a_day_than_its_quota(client: Client, cre
 
 def test_what_could_not_be_issued_does_not_count(client: Client, create_site: Create) -> None:
     keys = create_site("Library", "a.example", "--quota", "1")
-    Captcha.objects.update(available=None)
+    Captcha.objects.update(available=NEVER)
     Glyph.objects.update(label="", state=State.UNKNOWN)
     assert [challenge(client, {"sitekey": keys.sitekey})[0] for _ in range(2)] == [503, 503]
     assert Traffic.objects.get().issued == 0

@@ -8,7 +8,7 @@ import pytest
 from django.conf import LazySettings
 
 from drcaptcha.challenges import ballots, filling, holding
-from drcaptcha.challenges.models import Captcha
+from drcaptcha.challenges.models import NEVER, Captcha
 from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
 from drcaptcha.sites.models import Site
@@ -89,4 +89,4 @@ def test_an_answered_captcha_stays_away_before_its_ballot_is_counted(
     verify(seal(Purpose.CHALLENGE, captcha.pk, Site.of(None).pk, now), "eaATOM", address="192.0.2.1", now=now)
     assert holding.Held().take(later) is None
     ballots.count()
-    assert Captcha.objects.get().available is None
+    assert Captcha.objects.get().available == NEVER

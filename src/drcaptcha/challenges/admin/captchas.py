@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from drcaptcha.administration.base import FoundByNumber, Log, chip, link
-from drcaptcha.challenges.models import Attempt, Captcha, Slot
+from drcaptcha.challenges.models import NEVER, Attempt, Captcha, Slot
 from drcaptcha.glyphs.admin import picture
 from drcaptcha.glyphs.models import Glyph
 from handwriting.rendering import STYLES
@@ -37,9 +37,9 @@ class StandingFilter(admin.SimpleListFilter):
             case "pool":
                 return indexed.filter(available__lte=timezone.now())
             case "issued":
-                return indexed.filter(available__gt=timezone.now())
+                return indexed.filter(available__gt=timezone.now(), available__lt=NEVER)
             case "answered":
-                return indexed.filter(available=None)
+                return indexed.filter(available=NEVER)
         return queryset
 
 
@@ -94,7 +94,7 @@ class CaptchaAdmin(FoundByNumber, Log[Captcha]):
         """Tell where in its life the captcha is."""
         if hasattr(captcha, "attempt"):
             return link(captcha.attempt, _verdict(captcha.attempt))
-        if captcha.available is None:
+        if captcha.available == NEVER:
             return chip("answered")
         return chip("in the pool") if captcha.available <= timezone.now() else chip("issued", "warm")
 
