@@ -8,13 +8,15 @@ what Chromium's developer tools call slow 4G: 563 ms before each answer, 1.44 Mb
 their headers, for the script and its parts and for what one challenge adds; and medians over the runs, each with an
 empty cache: until the button can be pressed, and from the press until the visitor can type. Then the proof of work of
 one challenge on the slowed processor, without a worker, and the longest time for which the page did not answer.
-Beside it stand the sizes that others state.
+Beside it stand the sizes that others state. A run takes about five seconds. Where the widget does not come within
+thirty, it says so and ends.
 """
 
 import argparse
 import re
 import shutil
 import statistics
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +36,28 @@ VERSION = re.compile("/[0-9a-f]{12}/")
 
 OTHERS = {"ALTCHA": 34, "Turnstile": 85, "hCaptcha": 250, "reCAPTCHA": 300}
 """Kilobytes, as ALTCHA's makers state them on their pages; not measured here."""
+
+PATIENCE = 30
+"""Seconds after which the widget, or its picture, does not come any more."""
+
+SHOWN = """(patience) => new Promise((resolve) => {
+  setTimeout(resolve, 1000 * patience, null);
+  const look = () => document.querySelector("dr-captcha").shadowRoot?.querySelector(".open")
+    ? requestAnimationFrame(() => resolve(performance.now())) : setTimeout(look, 5);
+  look();
+})"""
+"""Until the button can be pressed."""
+
+TYPED = """(patience) => new Promise((resolve) => {
+  setTimeout(resolve, 1000 * patience, null);
+  const root = document.querySelector("dr-captcha").shadowRoot;
+  const began = performance.now();
+  root.querySelector(".open").click();
+  const look = () => root.activeElement?.localName === "input"
+    ? requestAnimationFrame(() => resolve(performance.now() - began)) : setTimeout(look, 5);
+  look();
+})"""
+"""From the press until one can type."""
 
 WORK = """async ([address, bits, count]) => {
   const { solve } = await import(address);
@@ -115,19 +139,12 @@ def visit(browser: Browser, address: str, url: str) -> tuple[Counter[str], float
     page, chromium = slowed(browser)
     bytes_of = weigh(chromium, url)
     page.goto(address)
-    shown = page.evaluate("""() => new Promise((resolve) => {
-      const look = () => document.querySelector("dr-captcha").shadowRoot?.querySelector(".open")
-        ? requestAnimationFrame(() => resolve(performance.now())) : setTimeout(look, 5);
-      look();
-    })""")
-    typed = page.evaluate("""() => new Promise((resolve) => {
-      const root = document.querySelector("dr-captcha").shadowRoot;
-      const began = performance.now();
-      root.querySelector(".open").click();
-      const look = () => root.activeElement?.localName === "input"
-        ? requestAnimationFrame(() => resolve(performance.now() - began)) : setTimeout(look, 5);
-      look();
-    })""")
+    shown = page.evaluate(SHOWN, PATIENCE)
+    if shown is None:
+        sys.exit(f"The widget was not there after {PATIENCE} s. Does DrCaptcha answer at {url}?")
+    typed = page.evaluate(TYPED, PATIENCE)
+    if typed is None:
+        sys.exit(f"There was nothing to type after {PATIENCE} s. Are the test keys known at {url}?")
     page.wait_for_timeout(1000)  # What is still on its way counts too.
     page.context.close()
     return bytes_of, shown, typed
