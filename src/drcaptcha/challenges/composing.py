@@ -34,10 +34,19 @@ def compose(count: int, *, now: datetime, rng: np.random.Generator, difficulty: 
     Raises:
         NotReady: there are too few controls.
     """
-    hands = deal(count, rng)
-    glyphs: dict[int, bytes] = dict(_PICTURES({slot.glyph for hand in hands for slot in hand}))
+    hands, glyphs = _pictured(count, rng)
     level = difficulty or settings.DRCAPTCHA_DIFFICULTY
     return [_picture([glyphs[slot.glyph] for slot in hand], hand, now, rng, level) for hand in hands]
+
+
+def _pictured(count: int, rng: np.random.Generator) -> tuple[list[list[Slot]], dict[int, bytes]]:
+    """Deal ``count`` hands, and again where a glyph was deleted since it was drawn; return them with their pictures."""
+    while True:
+        hands = deal(count, rng)
+        keys = {slot.glyph for hand in hands for slot in hand}
+        glyphs: dict[int, bytes] = dict(_PICTURES(keys))
+        if len(glyphs) == len(keys):
+            return hands, glyphs
 
 
 _PICTURES = Prepared(lambda keys: Glyph.objects.filter(pk__in=keys).values_list("pk", "picture"))
@@ -53,13 +62,14 @@ def deal(count: int, rng: np.random.Generator) -> list[list[Slot]]:
     controls = rng.integers(*CONTROLS, endpoint=True, size=count)
     free = rng.integers(*FREE, endpoint=True, size=count)
     audited = ((free > 1) & (rng.random(count) < AUDITED)).astype(int)
-    known = draw(State.CONTROL, max(CONTROLS[1], int(controls.sum())), rng)
+    drawn = draw(State.CONTROL, max(CONTROLS[1], int(controls.sum())), rng)
+    accepts = {key: accepted(label, caseless=bool(caseless)) for key, label, caseless in _LABELS(drawn)}
+    known = [key for key in drawn if key in accepts]  # One may have been deleted since.
     if len(known) < CONTROLS[1]:
         raise NotReady(
             f"A captcha needs {CONTROLS[1]} controls, and {len(known)} glyphs have a label. "
             "Import labelled glyphs with importemnist or importfolder."
         )
-    accepts = {key: accepted(label, caseless=bool(caseless)) for key, label, caseless in _LABELS(known)}
     wanted = asking.choose(int((free - audited).sum()), rng)
     # Where nothing is left to ask about, there is nobody to catch either.
     checked = asking.audits(int(audited.sum()), rng) if wanted else []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db import IntegrityError
 from django.utils.crypto import constant_time_compare
 
 from drcaptcha.challenges import ballots, limiting, working
@@ -115,12 +116,15 @@ def _take(captcha: Captcha, site: Site, now: datetime, *, passed: bool, told: st
 
     The database holds one a captcha, so of many at once one is judged.
     """
-    with turn():
-        rows = asked(
-            "INSERT INTO challenges_attempt (captcha_id, site_id, passed, created, ballot) "
-            "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING RETURNING id",
-            [captcha.pk, site.pk, passed, moment(now), told],
-        )
+    try:
+        with turn():
+            rows = asked(
+                "INSERT INTO challenges_attempt (captcha_id, site_id, passed, created, ballot) "
+                "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (captcha_id) DO NOTHING RETURNING id",
+                [captcha.pk, site.pk, passed, moment(now), told],
+            )
+    except IntegrityError as error:  # The site, or the captcha, was deleted a moment ago.
+        raise ChallengeError from error
     if not rows:
         raise ChallengeUsed
     return int(rows[0][0])

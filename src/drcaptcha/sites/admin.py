@@ -21,7 +21,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from drcaptcha.administration.base import Deletable, chip, once, refusing
 from drcaptcha.sites import counting, hosts, owners
 from drcaptcha.sites.models import Secret, Site, Traffic
-from drcaptcha.sites.registering import check_foreign, close, reopen, rotate
+from drcaptcha.sites.registering import check_foreign, close, remove, reopen, rotate
 
 
 class HostsField(forms.CharField):
@@ -142,6 +142,10 @@ class SiteAdmin(Deletable[Site]):
     def response_add(self, request: HttpRequest, obj: Site, post_url_continue: str | None = None) -> HttpResponse:  # noqa: ARG002
         """Show the keys of a new site, its secret this once."""
         return self._tell(request, obj, Secret.issue(obj, timezone.now()))
+
+    def delete_model(self, request: HttpRequest, obj: Site) -> None:  # noqa: ARG002
+        """Delete a site."""
+        remove(obj)
 
     def check_deletion(self, row: Site) -> None:
         """Refuse where it is the service's own."""

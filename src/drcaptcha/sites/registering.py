@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from drcaptcha.errors import NotPossible
 from drcaptcha.sites import hosts as names
@@ -13,6 +13,10 @@ from drcaptcha.sites.models import Secret, Site
 
 OVERLAP = timedelta(hours=2)
 """How long the old secret holds beside the new one, so that a site's servers can change over one by one."""
+
+
+TRIES = 5
+"""How often a site is tried to be deleted while its visitors are busy."""
 
 
 class Registered(NamedTuple):
@@ -55,6 +59,20 @@ def close(site: Site, *, now: datetime) -> None:
 def reopen(site: Site) -> None:
     """Let the keys of a site be good again."""
     Site.objects.filter(pk=site.pk).update(closed=None)
+
+
+def remove(site: Site) -> None:
+    """Delete a site with all that is its own. Whoever is about to add to it waits meanwhile, and is refused then."""
+    for again in reversed(range(TRIES)):
+        try:
+            with transaction.atomic():
+                Site.objects.select_for_update().get(pk=site.pk)
+                site.delete()
+        except OperationalError:  # It and somebody who counts waited for each other, which PostgreSQL has ended.
+            if not again:
+                raise
+        else:
+            return
 
 
 def check_foreign(site: Site) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from threading import Barrier
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -11,16 +12,17 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from drcaptcha.challenges import composing
 from drcaptcha.challenges.issuing import issue
 from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.challenges.redeeming import Outcome, redeem
 from drcaptcha.challenges.tokens import Purpose, seal
 from drcaptcha.challenges.verifying import verify
-from drcaptcha.errors import ChallengeUsed, QuotaReached
+from drcaptcha.errors import ChallengeError, ChallengeUsed, QuotaReached
 from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling.models import Miss, Source, Vote
 from drcaptcha.sites.models import Site, Traffic
-from drcaptcha.sites.registering import register
+from drcaptcha.sites.registering import register, remove
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CROWD = 12
@@ -141,3 +143,62 @@ def test_a_quota_holds_however_many_ask_at_once(make_captcha: Callable[..., Capt
 
     assert sum(at_once(ask)) == 5
     assert Traffic.objects.get(site=site, day=now.astimezone(UTC).date()).issued == 5
+
+
+@pytest.mark.parametrize("kind", ["site", "captcha"])
+def test_who_answers_while_the_site_or_the_captcha_is_deleted_is_refused(
+    kind: str, make_captcha: Callable[..., Captcha], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, captcha = timezone.now(), make_captcha()
+    site, _ = register("library", ["library.example"], now=now)
+    token = seal(Purpose.CHALLENGE, captcha.pk, site.pk, now)
+    meddle(monkeypatch, Captcha, "slots_now", captcha.delete if kind == "captcha" else site.delete)
+    with pytest.raises(ChallengeError):
+        verify(token, "eaATOM", address="192.0.2.1", now=now)
+    assert not Attempt.objects.exists()
+
+
+@pytest.mark.parametrize("read", ["_LABELS", "_PICTURES"])
+def test_a_glyph_that_is_deleted_while_a_captcha_is_composed_is_not_in_it(
+    read: str, stock: list[Glyph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, controls = timezone.now(), [glyph.pk for glyph in stock if glyph.label]
+    meddle(monkeypatch, composing, read, Glyph.objects.filter(pk__in=controls[5:]).delete)
+    captchas = composing.compose(4, now=now, rng=np.random.default_rng(7))
+    left = set(Glyph.objects.values_list("pk", flat=True))
+    assert {slot.glyph for captcha in captchas for slot in captcha.slots} <= left
+    assert min(sum(slot.gates for slot in captcha.slots) for captcha in captchas) >= 4
+
+
+def meddle(monkeypatch: pytest.MonkeyPatch, where: object, name: str, action: Callable[[], object]) -> None:
+    """Have somebody do something just before a part of a flow is done the first time."""
+    real, waiting = getattr(where, name), [action]
+
+    def meddled(*arguments: Any, **named: Any) -> Any:
+        while waiting:
+            waiting.pop()()
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(where, name, meddled)
+
+
+def test_a_site_can_be_deleted_while_its_visitors_answer(make_captcha: Callable[..., Captcha]) -> None:
+    now = timezone.now()
+    site, _ = register("library", ["library.example"], now=now)
+    tokens = [seal(Purpose.CHALLENGE, make_captcha().pk, site.pk, now) for _ in range(5 * CROWD)]
+
+    def answer(visitor: int) -> int:
+        if visitor == 0:
+            remove(site)
+            return 0
+        judged = 0
+        for token in tokens[visitor::CROWD]:
+            try:
+                judged += verify(token, "eaATOM", address=f"192.0.2.{visitor}", now=now).passed
+            except ChallengeError:
+                continue
+        return judged
+
+    at_once(answer)
+    assert not Site.objects.filter(pk=site.pk).exists()
+    assert not Attempt.objects.exists()
