@@ -134,6 +134,11 @@ class Service:
         above = [pid for pid in _children(self.process.pid) if "granian" in _command(pid)]
         return [pid for each in above for pid in _children(each) if "resource_tracker" not in _command(pid)]
 
+    def parts(self) -> list[int]:
+        """Return the numbers of the server above these, and of the worker; of those that run."""
+        children = _children(self.process.pid)
+        return [pid for name in ("granian", "db_worker") for pid in children if name in _command(pid)]
+
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

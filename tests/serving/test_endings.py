@@ -6,11 +6,12 @@ import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
 
-from tests.serving.conftest import Installation, Service, serving
+from tests.serving.conftest import PATIENCE, Installation, Service, serving
 
 VISITORS = 120
 AT_ONCE = 12
@@ -89,4 +90,28 @@ def test_who_is_being_answered_when_it_is_stopped_is_answered(installation: Inst
             holder.stdin.write("\n")
             holder.stdin.flush()
             assert [one.result()[0] for one in answers] == [HTTPStatus.OK] * 4
+        assert service.process.wait(20) == 0
+
+
+def test_a_server_and_a_worker_that_end_come_back(installation: Installation) -> None:
+    with serving(installation) as service:
+        time.sleep(10)  # What ends sooner has never run.
+        server, worker = service.parts()
+        while service.parts()[0] == server:  # It ends where one of its processes dies twice in five seconds.
+            for process in service.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            time.sleep(0.2)
+        os.kill(worker, signal.SIGKILL)
+        until = time.monotonic() + PATIENCE
+        while worker in service.parts() or len(service.parts()) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        challenge: dict[str, Any] = {}
+        while not challenge:
+            assert time.monotonic() < until
+            with suppress(OSError, HTTPException):
+                challenge = service.call("/api/v1/challenges", {})[1]
+        assert answer(service, challenge, "A") == HTTPStatus.OK
+        service.process.terminate()
         assert service.process.wait(20) == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.utils import timezone
 from django_tasks import task
 
@@ -152,7 +152,7 @@ def _train(run: Run) -> str:
         nonlocal noted
         if step.batch is None or time.monotonic() - noted >= PACE:
             noted = time.monotonic()
-            note(run, done=step.share, line=step.line)
+            _note_progress(run, step.share, step.line)
 
     run.ensemble = experiments.train(plan, now=timezone.now(), anew=anew, progress=tell)
     run.save(update_fields=["ensemble"])
@@ -196,7 +196,7 @@ def _teller(run: Run) -> Callable[[float, str], None]:
         nonlocal noted, told
         if line != told or time.monotonic() - noted >= PACE:
             noted, told = time.monotonic(), line
-            note(run, done=share, line=line)
+            _note_progress(run, share, line)
 
     return tell
 
@@ -246,6 +246,14 @@ def _signs_of_life(run: Work) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def _note_progress(run: Work, share: float, line: str) -> None:
+    """Write down how far a run has come. The work goes on where the database does not take it."""
+    try:
+        note(run, done=share, line=line)
+    except OperationalError as fault:
+        _log.warning("%s could not tell how far it is: %s", run, fault)
 
 
 def note(run: Work, **fields: object) -> None:

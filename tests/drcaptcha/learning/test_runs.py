@@ -1,19 +1,23 @@
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread, Timer
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from drcaptcha.learning import tasks
 from drcaptcha.learning.experiments import Plan, Step, train
+from drcaptcha.learning.management.commands import db_worker
 from drcaptcha.learning.models import Ensemble, Network, Run
 
 pytestmark = [pytest.mark.training, pytest.mark.django_db(transaction=True)]
@@ -176,3 +180,66 @@ def test_work_that_has_nothing_to_tell_gives_signs_of_life(db: None, monkeypatch
     run.refresh_from_db()
     assert (run.state, run.line) == (Run.State.FINISHED, "done")
     assert not list(Path(settings.DRCAPTCHA_RUNS).iterdir())
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a server locks rows, not the database")
+def test_the_worker_waits_for_a_database_that_others_lock_for_long(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run.objects.create(kind="evaluation")
+    tasks.evaluate.enqueue(run.pk)
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
+    monkeypatch.setattr(db_worker, "BREATH", 0.1)
+    connection.close()
+    with closing(
+        sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None, check_same_thread=False)
+    ) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        unlocking = Timer(1, other.execute, ["COMMIT"])
+        unlocking.start()
+        work()
+        unlocking.join()
+    connection.close()
+    run.refresh_from_db()
+    assert run.state == Run.State.FINISHED
+    assert "database is locked" in caplog.text
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is in this process")
+def test_the_worker_waits_for_a_database_that_went_away(caplog: pytest.LogCaptureFixture) -> None:
+    run = Run.objects.create(kind="evaluation")
+    tasks.evaluate.enqueue(run.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (mine,) = cursor.fetchone()
+
+    def go_away() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [mine])
+        connection.close()
+
+    going = Thread(target=go_away)
+    going.start()
+    going.join()
+    work()
+    run.refresh_from_db()
+    assert run.state == Run.State.FINISHED
+    assert "It waits and goes on" in caplog.text
+
+
+def test_a_training_goes_on_where_it_can_not_tell_how_far_it_is(
+    material: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tasks.queue_training({"networks": ["slim"], "epochs": 2, "batch_size": 16})
+    real = tasks.note
+
+    def note(run: Run, **fields: object) -> None:
+        if fields.keys() == {"done", "line"}:
+            raise OperationalError("database is locked")
+        real(run, **fields)
+
+    monkeypatch.setattr(tasks, "note", note)
+    work()
+    run.refresh_from_db()
+    assert run.state == Run.State.FINISHED
+    assert "database is locked" in caplog.text
