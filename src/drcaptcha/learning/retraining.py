@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from django.conf import settings
-from django.db.models import Count, Max
+from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 from django_tasks import TaskResultStatus, task
 from django_tasks_db.models import DBTaskResult
@@ -82,10 +83,13 @@ def new_labels() -> int:
 def is_due(policy: Policy, *, now: datetime) -> bool:
     """Tell whether it is time, by ``policy``, to train; never while a training waits or works.
 
-    After trainings that failed it is waited, for twice as long each time.
+    After trainings that failed it is waited, for twice as long each time. One that has some of its networks is gone on
+    with then, whether there are new labels or not.
     """
     if not policy.on or Run.objects.filter(kind="training", state__in=(Run.State.QUEUED, Run.State.RUNNING)).exists():
         return False
+    if _is_half_done(policy):
+        return now >= _next_try()
     if policy.labels:
         return new_labels() >= policy.labels and now >= _next_try()
     last = Run.objects.filter(kind="training").order_by("-pk").first()
@@ -124,6 +128,19 @@ def keep_watch(*, after: timedelta = timedelta()) -> None:
         watch.using(run_after=timezone.now() + after).enqueue()
 
 
+def _is_half_done(policy: Policy) -> bool:
+    """Tell whether the last trainings by ``policy`` failed, and have left a network nonetheless."""
+    runs = Run.objects.filter(kind="training").order_by("-pk")
+    failed = list(takewhile(lambda run: run.state == Run.State.FAILED and _plan_of(run) == policy.options, runs))
+    if not failed:
+        return False
+    return _networks().filter(created__range=(failed[-1].created, failed[0].updated)).exists()
+
+
+def _plan_of(run: Run) -> dict[str, object]:
+    return {key: value for key, value in run.options.items() if key != "anew"}
+
+
 def _next_try() -> datetime:
     """Return from when on a training may be tried, by how many failed since networks were last trained."""
     last, failed = _last(), Run.objects.filter(kind="training", state=Run.State.FAILED)
@@ -145,5 +162,9 @@ def _labelled() -> int:
 
 
 def _last() -> Network | None:
-    classes = "".join(ALPHABETS[settings.DRCAPTCHA_ALPHABET].classes)
-    return Network.objects.filter(classes=classes).only("created", "known_labels").order_by("-created", "-pk").first()
+    return _networks().only("created", "known_labels").order_by("-created", "-pk").first()
+
+
+def _networks() -> QuerySet[Network]:
+    """Select those that read the alphabet in use."""
+    return Network.objects.filter(classes="".join(ALPHABETS[settings.DRCAPTCHA_ALPHABET].classes))

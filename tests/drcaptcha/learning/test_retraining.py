@@ -86,6 +86,31 @@ def test_a_training_that_fails_is_tried_again_after_twice_as_long_each_time(
     assert is_due(policy, now=now + timedelta(minutes=1))
 
 
+@pytest.mark.parametrize("when", ["labels:20", "days:30"])
+def test_a_training_that_was_stopped_half_way_goes_on_without_new_labels(
+    ensemble: Ensemble, settings: Settings, when: str
+) -> None:
+    settings.DRCAPTCHA_RETRAIN = when
+    settings.DRCAPTCHA_RETRAIN_NETWORKS = ["slim", "compact"]
+    plan = {"networks": ["slim", "compact"]}
+    Network.objects.update(created=timezone.now())
+    now = timezone.now()
+    assert retrain_if_due(now=now + timedelta(hours=9)) is None
+    stopped = Run.objects.create(kind="training", state=Run.State.FAILED, options={"networks": ["slim"]})
+    began, ended = now - timedelta(hours=2), now
+    Network.objects.update(created=now - timedelta(hours=1))
+    Run.objects.update(created=began, updated=ended)
+    assert retrain_if_due(now=now + timedelta(hours=9)) is None, "what somebody else began is theirs"
+    Run.objects.filter(pk=stopped.pk).update(options=plan | {"anew": True})
+    assert retrain_if_due(now=now + timedelta(hours=1)) is None, "that would be too soon"
+    again = retrain_if_due(now=now + timedelta(hours=2))
+    assert again.options == plan
+    Run.objects.filter(pk=again.pk).update(state=Run.State.FAILED, created=ended, updated=ended)
+    assert retrain_if_due(now=now + timedelta(hours=4)).options == plan, "also where it was stopped again"
+    Run.objects.filter(state=Run.State.QUEUED).update(state=Run.State.FINISHED)
+    assert retrain_if_due(now=now + timedelta(hours=9)) is None
+
+
 def test_labels_that_say_nothing_in_the_alphabet_do_not_count(ensemble: Ensemble, settings: Settings) -> None:
     some = Glyph.objects.filter(label="A")[:30]
     caseless = DataSet.objects.create(name="caseless", caseless=True)
