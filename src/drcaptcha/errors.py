@@ -126,6 +126,12 @@ class NotReady(DrCaptchaError):
     message = "This server is not ready yet."
 
 
+class DatabaseBusy(NotReady):
+    """The database does not answer, is locked for long, or has no room."""
+
+    message = "The database takes nothing at the moment. Try again later; the server's log has the reason."
+
+
 class AudioUnavailable(DrCaptchaError):
     """Nothing is spoken on this installation."""
 

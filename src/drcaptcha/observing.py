@@ -6,11 +6,13 @@
 import logging
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from threading import Event
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
@@ -24,6 +26,7 @@ from django_tasks_db.models import DBTaskResult
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from drcaptcha import room
 from drcaptcha.challenges import tallies
 from drcaptcha.challenges.composing import CONTROLS
 from drcaptcha.challenges.models import Captcha
@@ -74,6 +77,26 @@ def metrics() -> bytes:
     return generate_latest(registry)
 
 
+def hold_room() -> None:
+    """Take the room for the files of this process's counts before it counts; where there is none it does not count."""
+    try:
+        for kind in ("counter", "histogram"):
+            with (settings.DRCAPTCHA_METRICS / f"{kind}_{os.getpid()}.db").open("ab") as file:
+                room.hold(file, ROOM)
+    except OSError as error:
+        log.warning(
+            "There is no room for the counts of requests, so these are not counted until the next start: %s", error
+        )
+        _no_room.set()
+
+
+ROOM = 2**20
+"""Bytes for the counts of one kind of one process: enough for 5,000."""
+
+_no_room = Event()
+"""Set where this process has found none."""
+
+
 def forget_processes() -> None:
     """Let go of the counts of server processes that have ended. The files are named by the process's number."""
     for path in settings.DRCAPTCHA_METRICS.glob("*_*.db"):
@@ -83,6 +106,10 @@ def forget_processes() -> None:
             path.unlink(missing_ok=True)
         except PermissionError:
             continue  # It is another user's, and runs.
+
+
+LEAST_ROOM = 2**20
+"""With fewer bytes left on the disk SQLite is about to refuse what is written."""
 
 
 def missing() -> list[str]:
@@ -99,8 +126,10 @@ def missing() -> list[str]:
                 found.append(f"controls: import {fewest} labelled glyphs at the least")
     except DatabaseError:
         return ["database: it does not answer"]
-    if not tallies.reachable():
+    if settings.REDIS_URL and not tallies.reachable():
         found.append("redis: it does not answer")
+    if connection.vendor == "sqlite" and shutil.disk_usage(settings.MEDIA_ROOT.parent).free < LEAST_ROOM:
+        found.append("room: the disk of the state folder is full")
     if not staticfiles_storage.exists("staticfiles.json"):
         found.append("static files: run manage.py collectstatic")
     return found
@@ -161,8 +190,9 @@ def observed(get_response: Handler) -> Handler:
             response = get_response(request)
             took = time.perf_counter() - start
             route = request.resolver_match.route if request.resolver_match else "none"
-            REQUESTS.labels(route, _verb(request), response.status_code).inc()
-            SECONDS.labels(route).observe(took)
+            if not _no_room.is_set():
+                REQUESTS.labels(route, _verb(request), response.status_code).inc()
+                SECONDS.labels(route).observe(took)
             about = {"method": request.method, "path": request.path, "status": response.status_code}
             log.info("request", extra={"about": about | {"milliseconds": round(1000 * took, 1)}})
         finally:

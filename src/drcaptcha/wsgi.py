@@ -10,6 +10,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "drcaptcha.settings")
 sys.setswitchinterval(0.001)
 framework = get_wsgi_application()
 
-from drcaptcha.api.direct import first  # noqa: E402 -- It can be imported only now.
+from drcaptcha import observing  # noqa: E402 -- They can be imported only now.
+from drcaptcha.api.direct import first  # noqa: E402
 
+observing.hold_room()
 application = first(framework)

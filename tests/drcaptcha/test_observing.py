@@ -7,18 +7,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.conf import LazySettings
+from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
 from drcaptcha import observing
-from drcaptcha.challenges import issuing
+from drcaptcha.challenges import holding, issuing, tallies
 from drcaptcha.logs import JsonLines
 
 STRANGE = {"HTTP_HOST": "10.0.0.7:8000"}
@@ -57,6 +59,45 @@ def test_it_is_not_ready_without_its_redis(client: Client, stock: object, built:
     assert client.get("/ready").json() == {"ready": False, "missing": ["redis: it does not answer"]}
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="its room is another machine's")
+def test_it_is_not_ready_without_room(
+    client: Client, stock: object, built: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observing, "LEAST_ROOM", 2**60)
+    assert client.get("/ready").json() == {"ready": False, "missing": ["room: the disk of the state folder is full"]}
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="its room is another machine's")
+@pytest.mark.django_db(transaction=True)
+def test_visitors_are_asked_to_come_back_where_the_database_has_no_room(
+    client: Client, stock: object, caplog: pytest.LogCaptureFixture, settings: LazySettings
+) -> None:
+    ask = partial(client.post, "/api/v1/challenges", "{}", content_type="application/json")
+    settings.DRCAPTCHA_POOL = 0  # Each captcha is composed on the spot.
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA max_page_count = 1")  # No more than there are.
+        try:
+            with pytest.raises(OperationalError, match="full"):
+                call_command("generatecaptchas", "500", verbosity=0)
+            while (said := ask()).status_code == HTTPStatus.OK:
+                holding.held.clear()
+            pages = [client.get("/test-captcha"), client.get("/api/get-captcha")]
+        finally:
+            cursor.execute("PRAGMA max_page_count = 1073741823")
+    assert [answer.status_code for answer in (said, *pages)] == [HTTPStatus.SERVICE_UNAVAILABLE] * 3
+    assert said.json()["error"]["code"] == "not-ready"
+    assert "is full" in caplog.text
+    assert ask().status_code == HTTPStatus.OK
+
+
+def test_the_files_of_counts_have_their_room(settings: LazySettings) -> None:
+    observing.hold_room()
+    tallies._table(settings.DRCAPTCHA_TALLIES)
+    files = list(settings.DRCAPTCHA_METRICS.glob(f"*_{os.getpid()}.db"))
+    assert len(files) == 2
+    assert all(512 * file.stat().st_blocks >= observing.ROOM for file in [*files, settings.DRCAPTCHA_TALLIES])
+
+
 def test_metrics_count_what_happens(client: Client, make_captcha: Callable[..., Any], stock: object) -> None:
     client.post("/api/v1/challenges", {}, content_type="application/json")
     client.get("/nowhere")
@@ -75,7 +116,7 @@ def test_calls_of_visitors_that_fail_are_counted_by_their_route(
     client: Client, stock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise OperationalError
+        raise RuntimeError
 
     monkeypatch.setattr(issuing, "issue", fail)
     client.raise_request_exception = False

@@ -13,7 +13,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import ResolverMatch, resolve
 from django.utils.log import log_response
@@ -114,6 +114,8 @@ def _visitors(schema: type[BaseModel], view: Callable[[HttpRequest, Any], HttpRe
                 return view(request, body)
         except DrCaptchaError as error:
             return views.on_error(request, error)
+        except OperationalError as error:
+            return views.on_database_error(request, error)
 
     def call(request: HttpRequest) -> Answer | None:
         if request.content_type != "application/json" or not 0 < _length(request) <= MOST_BYTES:

@@ -1,10 +1,12 @@
 """The API: each call is one flow."""
 
 import json
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 
 import numpy as np
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Query, Router, Status
@@ -18,10 +20,20 @@ from drcaptcha.api.document import DocumentedAPI
 from drcaptcha.api.pictures import glyph_of
 from drcaptcha.challenges import issuing, limiting, verifying
 from drcaptcha.challenges.tokens import Context
-from drcaptcha.errors import ChallengeError, DrCaptchaError, HostNotAllowed, NotReady, QuotaReached, TooManyRequests
+from drcaptcha.errors import (
+    ChallengeError,
+    DatabaseBusy,
+    DrCaptchaError,
+    HostNotAllowed,
+    NotReady,
+    QuotaReached,
+    TooManyRequests,
+)
 from drcaptcha.learning import predicting
 from drcaptcha.sites.dummies import Dummy
 from drcaptcha.sites.models import Site
+
+log = logging.getLogger(__name__)
 
 
 class JsonParser(Parser):
@@ -208,6 +220,13 @@ def on_error(request: HttpRequest, error: DrCaptchaError) -> HttpResponse:
     response = _error(request, error.status, error.code, error.message)
     _say_when(error, response)
     return response
+
+
+@api.exception_handler(OperationalError)
+def on_database_error(request: HttpRequest, error: OperationalError) -> HttpResponse:
+    """Say that it may go better later, as where the disk is full."""
+    log.error("%s was not possible: %s", request.path, str(error).strip())
+    return on_error(request, DatabaseBusy())
 
 
 def _say_when(error: DrCaptchaError, response: HttpResponse) -> None:

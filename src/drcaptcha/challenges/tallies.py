@@ -17,6 +17,7 @@ from typing import Any
 
 from django.conf import settings
 
+from drcaptcha import room
 from drcaptcha.errors import NotReady
 
 SLOT = struct.Struct("<QII")
@@ -38,11 +39,10 @@ def add(key: str, now: float, seconds: int, *others: str) -> list[int]:
     """Add one to the count ``key``, which is kept for so many seconds; return how many it and the others are now.
 
     Raises:
-        NotReady: Redis does not answer.
+        NotReady: Redis does not answer, or there is no room for the file.
     """
     if not settings.REDIS_URL:
-        table = _table(settings.DRCAPTCHA_TALLIES)
-        return table.add(key, int(now), seconds, *others)
+        return _table(settings.DRCAPTCHA_TALLIES).add(key, int(now), seconds, *others)
     with _expected(), _redis(settings.REDIS_URL).pipeline(transaction=False) as trip:
         trip.incr(key).expire(key, seconds)
         count, _, *rest = (trip.mget(others) if others else trip).execute()
@@ -53,7 +53,7 @@ def read(*keys: str, now: float) -> list[int]:
     """Return the counts, 0 where there is none.
 
     Raises:
-        NotReady: Redis does not answer.
+        NotReady: Redis does not answer, or there is no room for the file.
     """
     if not settings.REDIS_URL:
         return _table(settings.DRCAPTCHA_TALLIES).read(keys, int(now))
@@ -75,7 +75,7 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a+b")
-        self._file.truncate(SLOT.size * ROW * ROWS)
+        room.hold(self._file, SLOT.size * ROW * ROWS)
         self._slots = mmap.mmap(self._file.fileno(), SLOT.size * ROW * ROWS)
         self._threads = Lock()
 
@@ -130,7 +130,10 @@ def _place(key: str) -> tuple[int, int]:
 
 @cache
 def _table(path: Path) -> Table:
-    return Table(path)
+    try:
+        return Table(path)
+    except OSError as error:
+        raise NotReady("Counts are kept in a file, for which there is no room.") from error
 
 
 @cache

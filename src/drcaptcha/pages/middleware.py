@@ -1,5 +1,6 @@
 """What our pages have and programs' calls need not: a policy for browsers, sessions, and a page where it fails."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -7,13 +8,16 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
 from drcaptcha.api.siteverify import DIALECTS
-from drcaptcha.errors import NotReady
+from drcaptcha.errors import DatabaseBusy, NotReady
+
+log = logging.getLogger(__name__)
 
 CALLS = ("/api/", *(f"/{path}" for path in DIALECTS))
 """How the paths begin that programs call, who have no session."""
@@ -40,10 +44,13 @@ class Messages(OnPages, MessageMiddleware):
 
 
 class Unready(MiddlewareMixin):
-    """Says so on a page where something is missing, as Redis while somebody signs in."""
+    """Says so on a page where something is missing, as Redis while somebody signs in, or room for the database."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer with a page instead of an error of the server."""
+        if isinstance(error, OperationalError):
+            log.error("%s was not possible: %s", request.path, str(error).strip())
+            error = DatabaseBusy()
         if not isinstance(error, NotReady):
             return None
         return render(request, "503.html", {"message": error.message}, status=HTTPStatus.SERVICE_UNAVAILABLE)
