@@ -126,10 +126,8 @@ class NotReady(DrCaptchaError):
     message = "This server is not ready yet."
 
 
-class DatabaseBusy(NotReady):
-    """The database does not answer, is locked for long, or has no room."""
-
-    message = "The database takes nothing at the moment. Try again later; the server's log has the reason."
+DATABASE_BUSY = "The database takes nothing at the moment. Try again later; the server's log has the reason."
+"""Said where the database does not answer, is locked for long, or has no room."""
 
 
 class AudioUnavailable(DrCaptchaError):

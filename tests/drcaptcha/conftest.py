@@ -7,7 +7,7 @@ from hashlib import blake2b
 import numpy as np
 import pytest
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.utils import timezone
 
 from drcaptcha.challenges import ballots, holding, tallies
@@ -30,6 +30,12 @@ def fresh_counts() -> None:
         cache.clear()
     else:
         tallies._table(settings.DRCAPTCHA_TALLIES).clear()
+
+
+@pytest.fixture(autouse=True)
+def fresh_figures() -> None:
+    """No test is shown what was counted for others."""
+    caches["pages"].clear()
 
 
 @pytest.fixture(autouse=True)

@@ -59,6 +59,13 @@ def test_it_is_not_ready_without_its_redis(client: Client, stock: object, built:
     assert client.get("/ready").json() == {"ready": False, "missing": ["redis: it does not answer"]}
 
 
+def test_the_first_page_is_there_without_redis(client: Client, db: None, settings: LazySettings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": settings.REDIS_URL}
+    settings.CACHES = settings.CACHES | {"default": redis}
+    assert client.get("/").status_code == HTTPStatus.OK
+
+
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="its room is another machine's")
 def test_it_is_not_ready_without_room(
     client: Client, stock: object, built: None, monkeypatch: pytest.MonkeyPatch

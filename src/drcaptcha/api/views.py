@@ -21,8 +21,8 @@ from drcaptcha.api.pictures import glyph_of
 from drcaptcha.challenges import issuing, limiting, verifying
 from drcaptcha.challenges.tokens import Context
 from drcaptcha.errors import (
+    DATABASE_BUSY,
     ChallengeError,
-    DatabaseBusy,
     DrCaptchaError,
     HostNotAllowed,
     NotReady,
@@ -226,7 +226,7 @@ def on_error(request: HttpRequest, error: DrCaptchaError) -> HttpResponse:
 def on_database_error(request: HttpRequest, error: OperationalError) -> HttpResponse:
     """Say that it may go better later, as where the disk is full."""
     log.error("%s was not possible: %s", request.path, str(error).strip())
-    return on_error(request, DatabaseBusy())
+    return on_error(request, NotReady(DATABASE_BUSY))
 
 
 def _say_when(error: DrCaptchaError, response: HttpResponse) -> None:

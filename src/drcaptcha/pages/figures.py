@@ -3,7 +3,7 @@
 from dataclasses import astuple, dataclass
 from typing import Self
 
-from django.core.cache import cache
+from django.core.cache import caches
 
 from drcaptcha.glyphs.models import Glyph
 from drcaptcha.labelling.models import Vote
@@ -37,7 +37,7 @@ class Figures:
     @classmethod
     def current(cls) -> Self:
         """Return the figures as they were at most ``LIFETIME`` seconds ago."""
-        counted = cache.get_or_set("drcaptcha.figures", lambda: astuple(cls.count()), LIFETIME) or ()
+        counted = caches["pages"].get_or_set("drcaptcha.figures", lambda: astuple(cls.count()), LIFETIME) or ()
         return cls(*counted)
 
     @classmethod

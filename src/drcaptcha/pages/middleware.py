@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 
 from drcaptcha.api.siteverify import DIALECTS
-from drcaptcha.errors import DatabaseBusy, NotReady
+from drcaptcha.errors import DATABASE_BUSY, NotReady
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Unready(MiddlewareMixin):
         """Answer with a page instead of an error of the server."""
         if isinstance(error, OperationalError):
             log.error("%s was not possible: %s", request.path, str(error).strip())
-            error = DatabaseBusy()
+            error = NotReady(DATABASE_BUSY)
         if not isinstance(error, NotReady):
             return None
         return render(request, "503.html", {"message": error.message}, status=HTTPStatus.SERVICE_UNAVAILABLE)
