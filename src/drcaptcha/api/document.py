@@ -48,5 +48,6 @@ def _operation(dialect: Dialect) -> dict[str, Any]:
             "405": {"description": "Method Not Allowed"},
             "411": {"description": "Length Required"},
             "413": {"description": "Content Too Large"},
+            "503": {"description": "Service Unavailable"},
         },
     }

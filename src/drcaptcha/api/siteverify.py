@@ -1,10 +1,12 @@
 """The call by which a site's server redeems a response, in the three forms in which such servers are used to make it.
 
 What is taken and given is what reCAPTCHA, hCaptcha and Turnstile have published, so that a server needs another address
-and nothing else. Every answer to a POST that could be read has the status 200, and says in its body what came of it.
+and nothing else. Every answer to a POST that could be read has the status 200, and says in its body what came of it;
+while the database takes nothing it is 503, and the call can be made again.
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +16,7 @@ from uuid import UUID
 
 from django.core.exceptions import BadRequest as UnreadableForm
 from django.core.exceptions import SuspiciousOperation
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
@@ -30,6 +33,7 @@ JSON = "application/json"
 BAD_REQUEST = "bad-request"
 
 Fields = Mapping[str, str]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,13 @@ def siteverify(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     if int(length or 0) > MOST_BYTES:
         return _answer(refusal(BAD_REQUEST), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     fields = _read(request, takes_json=dialect.takes_json)
-    return _answer(refusal(BAD_REQUEST) if fields is None else dialect.redeem(fields))
+    if fields is None:
+        return _answer(refusal(BAD_REQUEST))
+    try:
+        return _answer(dialect.redeem(fields))
+    except OperationalError:
+        log.exception("A response could not be redeemed.")
+        return _answer(refusal("internal-error"), HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _read(request: HttpRequest, *, takes_json: bool) -> Fields | None:

@@ -7,10 +7,12 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from drcaptcha.challenges import redeeming
 from drcaptcha.challenges.models import Attempt, Captcha
 from drcaptcha.challenges.redeeming import Outcome, redeem
 from drcaptcha.sites.models import Secret, Site, Traffic
@@ -362,3 +364,19 @@ def test_test_keys_can_be_refused(client: Client, library: Keys, make_captcha: M
     assert refusal.status_code == 404
     answer = client.post("/api/v1/answers", {"challenge": challenge, "answer": "x"}, "application/json")
     assert answer.json()["error"]["code"] == "challenge-invalid"
+
+
+@pytest.mark.parametrize("path", [RECAPTCHA, HCAPTCHA, TURNSTILE])
+def test_while_the_database_takes_nothing_a_response_is_not_used_up(
+    client: Client, library: Keys, pass_on: PassOn, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response = pass_on(library)
+
+    def fail(*_: object) -> None:
+        raise OperationalError("database is locked")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(redeeming, "asked", fail)
+        answer = client.post(path, {"secret": library.secret, "response": response})
+    assert (answer.status_code, answer.json()) == (503, refused("internal-error"))
+    assert ask(client, path, secret=library.secret, response=response)["success"]
