@@ -4,6 +4,9 @@ What is unusual in one of them, as a body that is wrong, is left to the framewor
 """
 
 import io
+import math
+import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from http import HTTPStatus
@@ -52,7 +55,7 @@ def first(others: WSGIApplication) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "POST" or environ["PATH_INFO"] not in CALLS:
             return others(environ, start_response)
-        connection.close_if_unusable_or_obsolete()  # As the framework sees to before each request.
+        _see_to_connection()
         request = _Request(environ)
         answer = _prepared(request)
         if answer is None:
@@ -68,6 +71,20 @@ def first(others: WSGIApplication) -> WSGIApplication:
         return [response.content]
 
     return application
+
+
+def _see_to_connection() -> None:
+    """Have a connection that is too old or broken made anew, as the framework does before each request.
+
+    Here it is done after an error, or a second after the last time: a database server has to be asked for it.
+    """
+    now = time.monotonic()
+    if connection.errors_occurred or now - getattr(_seen, "at", -math.inf) > 1:
+        connection.close_if_unusable_or_obsolete()
+        _seen.at = now
+
+
+_seen = threading.local()
 
 
 class _Request(WSGIRequest):

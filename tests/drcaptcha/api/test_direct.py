@@ -3,11 +3,12 @@
 import io
 import json
 import sys
+from threading import Thread
 from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from pytest_django import Settings
 
 from drcaptcha.challenges import issuing
@@ -110,3 +111,25 @@ def test_a_failure_is_told_in_json_and_in_the_log(
     assert status == "500 Internal Server Error"
     assert json.loads(said)["error"]["code"] == "internal-server-error"
     assert str(error) in caplog.text
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connections that break")
+def test_one_call_at_the_most_fails_where_the_database_has_restarted(stock: list[Glyph]) -> None:
+    assert call(application, CHALLENGES)[0] == "200 OK"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (mine,) = cursor.fetchone()
+
+    def end() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", [mine])
+        connection.close()
+
+    ending = Thread(target=end)
+    ending.start()
+    ending.join()
+    status, _, said = call(application, CHALLENGES)
+    if status != "200 OK":  # It is seen to a second after the last time.
+        assert status == "503 Service Unavailable"
+        assert json.loads(said)["error"]["code"] == "not-ready"
+    assert call(application, CHALLENGES)[0] == "200 OK"
