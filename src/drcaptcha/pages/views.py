@@ -30,7 +30,12 @@ def home(request: HttpRequest) -> HttpResponse:
 def methodology(request: HttpRequest) -> HttpResponse:
     """Explain controls, probes and the loop."""
     accept = f"{100 * settings.DRCAPTCHA_ACCEPT:.4g}"
-    return render(request, "pages/methodology.html", {"agreement": settings.DRCAPTCHA_AGREEMENT, "accept": accept})
+    context = {
+        "agreement": settings.DRCAPTCHA_AGREEMENT,
+        "accept": accept,
+        "audio_offered": issuing.audio_offered(),
+    }
+    return render(request, "pages/methodology.html", context)
 
 
 @never_cache

@@ -176,3 +176,10 @@ def test_the_method_tells_how_many_have_to_agree(
 ) -> None:
     settings.DRCAPTCHA_AGREEMENT = agreement
     assert words in " ".join(text(client, "methodology").split())
+
+
+def test_the_method_tells_of_spoken_challenges_where_there_are_some(client: Client, settings: Settings) -> None:
+    settings.DRCAPTCHA_AUDIO = True
+    spoken, settings.DRCAPTCHA_AUDIO = text(client, "methodology"), False
+    assert "digits spoken instead" in spoken
+    assert "digits spoken instead" not in text(client, "methodology")
