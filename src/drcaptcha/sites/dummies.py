@@ -24,8 +24,10 @@ class Dummy(Enum):
             "test-passes",
             "1x00000000000000000000AA",
             "1x00000000000000000000BB",
+            "3x00000000000000000000FF",
             "6LeIxAcTAAAAAJcZVRqyHh71UMIEGNQ_MXjiZKhI",
             "10000000-ffff-ffff-ffff-000000000001",
+            "20000000-ffff-ffff-ffff-000000000002",
         ),
         (
             "test-secret-passes",
@@ -35,7 +37,12 @@ class Dummy(Enum):
         ),
     )
     FAILS = (
-        ("test-fails", "2x00000000000000000000AB", "2x00000000000000000000BB"),
+        (
+            "test-fails",
+            "2x00000000000000000000AB",
+            "2x00000000000000000000BB",
+            "30000000-ffff-ffff-ffff-000000000003",
+        ),
         ("test-secret-fails", "2x0000000000000000000000000000000AA"),
     )
     USED = (

@@ -338,7 +338,17 @@ def test_a_test_key_always_says_used(client: Client, path: str, code: str, secre
     assert ask(client, path, secret=secret, response="x") == refused(code)
 
 
-@pytest.mark.parametrize(("sitekey", "passed"), [("test-passes", True), ("test-fails", False), ("test-used", True)])
+@pytest.mark.parametrize(
+    ("sitekey", "passed"),
+    [
+        ("test-passes", True),
+        ("test-fails", False),
+        ("test-used", True),
+        pytest.param("3x00000000000000000000FF", True, id="Turnstile, always asks"),
+        pytest.param("20000000-ffff-ffff-ffff-000000000002", True, id="hCaptcha, safe"),
+        pytest.param("30000000-ffff-ffff-ffff-000000000003", False, id="hCaptcha, a bot"),
+    ],
+)
 def test_a_challenge_for_a_test_key_passes_or_fails_whatever_is_typed(
     client: Client, make_captcha: MakeCaptcha, sitekey: str, passed: bool
 ) -> None:
