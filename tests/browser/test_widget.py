@@ -557,6 +557,56 @@ def test_a_window_that_is_closed_says_so(page: Page, elsewhere: Elsewhere, serve
     assert page.evaluate("told") == "challenge-closed"
 
 
+BUTTONS = ['<button id="send">Send</button>', '<input id="send" type="submit" value="Send">']
+
+
+@pytest.mark.parametrize("button", BUTTONS)
+@pytest.mark.parametrize(("path", "name"), [("/recaptcha/api.js", "grecaptcha"), ("/1/api.js", "hcaptcha")])
+def test_a_button_into_which_a_page_renders_asks_when_it_is_pressed(  # noqa: PLR0917 -- Fixtures.
+    path: str, name: str, button: str, page: Page, elsewhere: Elsewhere, server: str
+) -> None:
+    bound = f"{name}.render('send', {{ sitekey: 'test-passes', callback: (response) => {{ window.told = response }} }})"
+    page.add_init_script(f"begun = () => {{ window.id = {bound} }}")
+    source = f'<script src="{server}{path}?render=explicit&onload=begun" async defer></script>'
+    elsewhere.show(page, f"<form>{button}</form>{source}")
+    until(page, "window.id !== undefined")
+    page.get_by_role("button", name="Send").click()
+    window = page.get_by_role("dialog")
+    window.get_by_role("textbox").fill("x")
+    window.get_by_role("textbox").press("Enter")
+    until(page, "window.told")
+    assert page.evaluate(f"[told, {name}.getResponse(id), location.search]") == ["test-response", "test-response", ""]
+    page.evaluate(f"{name}.remove(id)" if name == "hcaptcha" else "document.querySelector('dr-captcha').remove()")
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_url("**?")
+
+
+def test_a_marked_button_says_what_went_wrong(open_context: Open, elsewhere: Elsewhere, server: str) -> None:
+    page = open_context(expected=("404",)).new_page()
+    page.add_init_script("wrong = (code) => { window.told = code }")
+    button = '<button class="g-recaptcha" data-sitekey="unknown" data-error-callback="wrong">Send</button>'
+    elsewhere.show(page, f'<form>{button}</form><script src="{server}/recaptcha/api.js" async defer></script>')
+    until(page, 'document.querySelector("dr-captcha")')
+    page.get_by_role("button", name="Send").click()
+    until(page, "window.told")
+    assert page.evaluate("told") == "unknown-sitekey"
+
+
+@pytest.mark.parametrize("ends", ["reset", "remove"])
+def test_what_waits_for_a_response_hears_that_none_comes(
+    ends: str, page: Page, elsewhere: Elsewhere, server: str
+) -> None:
+    elsewhere.show(page, f'<div id="a"></div>{script(server, "?render=explicit")}')
+    until(page, "window.drcaptcha?.render")
+    page.evaluate("id = drcaptcha.render('a', { sitekey: 'test-passes', size: 'invisible' })")
+    page.evaluate("void drcaptcha.execute(id).catch((error) => { window.told = error.message })")
+    expect(page.get_by_role("dialog").get_by_role("textbox")).to_be_visible()
+    page.evaluate(f"drcaptcha.{ends}(id)")
+    until(page, "window.told")
+    assert page.evaluate("told") == "challenge-closed"
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_work_is_done_in_a_worker_and_without_one(open_context: Open, elsewhere: Elsewhere, server: str) -> None:
     work = {"salt": "of a test", "bits": 10, "count": 4}
     for bypass in (True, False):  # The page's own policy lets no worker run.

@@ -232,6 +232,7 @@ export class DrCaptcha extends HTMLElement {
     this.#run++;
     clearTimeout(this.#timer);
     this.source?.stop();
+    queueMicrotask(() => this.isConnected || this.#settle(null, new Error("challenge-closed"))); // It may only be moved.
   }
 
   attributeChangedCallback(name) {
@@ -576,6 +577,8 @@ export class DrCaptcha extends HTMLElement {
     this.#expired = false;
     this.#set("");
     this.#rest();
+    this.#settle(null, new Error("challenge-closed"));
+    this.close();
   }
 }
 
@@ -594,34 +597,35 @@ export function widget(which) {
   return [...widgets.values()].find((one) => one === place || (place && one.parentElement === place));
 }
 
-/** Put a widget into a place; return its id, a number where the service's own was one. */
+const isButton = (place) => place.matches("button, input");
+const taken = (place) => (isButton(place) ? place.nextElementSibling?.localName === "dr-captcha" : place.querySelector("dr-captcha"));
+
+/** Put a widget into a place; return its id, a number where the service's own was one. A button asks when it is pressed. */
 export function render(place, options = {}, compat = "", id = undefined) {
   const parent = find(place);
   if (!parent) throw new Error(`DrCaptcha: there is no ${place} to put the widget into.`);
-  if (parent.querySelector("dr-captcha")) throw new Error("DrCaptcha: there is a widget in this place already.");
+  if (taken(parent)) throw new Error("DrCaptcha: there is a widget in this place already.");
   const element = document.createElement("dr-captcha");
   if (id) element.widget = id;
   const said = Object.fromEntries([...parent.attributes].filter(({ name }) => name.startsWith("data-")).map(({ name, value }) => [name.slice(5), value]));
   element.options = { ...said, ...options, compat };
-  parent.append(element);
+  if (isButton(parent)) {
+    element.options.size = "invisible";
+    parent.after(element);
+    parent.addEventListener("click", (event) => {
+      if (!element.isConnected) return;
+      event.preventDefault();
+      element.execute().catch(() => {});
+    });
+  } else parent.append(element);
   widgets.set(element.widget, element); // The place may not be in the page yet.
   return compat === "recaptcha" ? Number(element.widget.slice("drcaptcha-".length)) : element.widget;
 }
 
-/** Fill a place that the page has marked with a class. A button among them asks when it is pressed. */
+/** Fill a place that the page has marked with a class. */
 export function adopt(place, compat) {
   // A hidden field of this class waits for what the page itself puts into it.
-  if (place.matches("dr-captcha, [type=hidden]") || place.querySelector("dr-captcha")) return;
-  if (place.matches("button, input")) {
-    const home = make("span");
-    place.after(home);
-    const { sitekey, callback, action } = place.dataset;
-    const id = render(home, { sitekey, action, callback, size: "invisible" }, compat);
-    place.addEventListener("click", (event) => {
-      event.preventDefault();
-      api.execute(id).catch(() => {});
-    });
-  } else render(place, {}, compat);
+  if (!place.matches("dr-captcha, [type=hidden]") && !taken(place)) render(place, {}, compat);
 }
 
 /** Ask once, in a window of its own; return a promise of the response. */
