@@ -23,12 +23,12 @@ _thread = RLock()
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Let one thread of this process at a time serve a visitor or count, where the database is in this process.
+    """Let one thread of this process at a time serve a visitor or count, where database and limits are on this machine.
 
     Its threads would only get in each other's way: Python runs one at a time, and each look at the database lets go of
-    it. With a database server they wait for that, so all may go on.
+    it. With a database server, or Redis, they wait for that, so all may go on; and one that hangs holds up none twice.
     """
-    if connection.vendor != "sqlite":
+    if connection.vendor != "sqlite" or settings.REDIS_URL:
         yield
         return
     with _thread:

@@ -4,8 +4,10 @@ import hashlib
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from drcaptcha.challenges import tallies, working
 from drcaptcha.challenges.models import Attempt
 from drcaptcha.errors import WorkWrong
 from drcaptcha.sites.models import Site
+from drcaptcha.turns import alone
 
 JSON = "application/json"
 HOST = {"origin": "https://www.museum.example"}
@@ -128,6 +131,19 @@ def test_while_redis_hangs_nobody_waits_long_and_nothing_is_judged(
     assert {one.status_code for one in said} == {HTTPStatus.SERVICE_UNAVAILABLE}
     assert said[0].json()["error"]["code"] == "not-ready"
     assert not Attempt.objects.exists()
+
+
+def test_where_redis_may_hang_nobody_waits_for_another(settings: LazySettings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    both = Barrier(2, timeout=5)
+
+    def serve() -> None:
+        with alone():
+            both.wait()
+
+    with ThreadPoolExecutor(2) as threads:
+        for one in [threads.submit(serve) for _ in range(2)]:
+            one.result()
 
 
 def test_no_address_is_kept(client: Client, stock: object, sitekey: str, settings: LazySettings) -> None:
