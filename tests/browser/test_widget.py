@@ -607,6 +607,28 @@ def test_what_waits_for_a_response_hears_that_none_comes(
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_a_window_says_that_it_was_closed_only_where_the_visitor_closed_it(
+    page: Page, elsewhere: Elsewhere, server: str
+) -> None:
+    options = """{ sitekey: 'test-passes', size: 'invisible', 'close-callback': () => told.push('closed'),
+        callback: () => { told.push('passed'); hcaptcha.reset(id) } }"""
+    page.add_init_script(f"told = []; begun = () => {{ window.id = hcaptcha.render('a', {options}) }}")
+    source = f'<script src="{server}/1/api.js?render=explicit&onload=begun" async defer></script>'
+    elsewhere.show(page, f'<div id="a"></div>{source}')
+    window = page.get_by_role("dialog")
+    until(page, "window.id")
+    for _ in range(2):
+        page.evaluate("hcaptcha.execute(id)")
+        window.get_by_role("textbox").fill("x")
+        window.get_by_role("textbox").press("Enter")
+        expect(window).to_have_count(0)
+    page.evaluate("hcaptcha.execute(id)")
+    expect(window.get_by_role("textbox")).to_be_visible()
+    page.keyboard.press("Escape")
+    until(page, "told.length > 2")
+    assert page.evaluate("told") == ["passed", "passed", "closed"]
+
+
 def test_work_is_done_in_a_worker_and_without_one(open_context: Open, elsewhere: Elsewhere, server: str) -> None:
     work = {"salt": "of a test", "bits": 10, "count": 4}
     for bypass in (True, False):  # The page's own policy lets no worker run.

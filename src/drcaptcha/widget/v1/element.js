@@ -232,7 +232,7 @@ export class DrCaptcha extends HTMLElement {
     this.#run++;
     clearTimeout(this.#timer);
     this.source?.stop();
-    queueMicrotask(() => this.isConnected || this.#settle(null, new Error("challenge-closed"))); // It may only be moved.
+    queueMicrotask(() => this.isConnected || this.#settle()); // It may only be moved.
   }
 
   attributeChangedCallback(name) {
@@ -282,7 +282,7 @@ export class DrCaptcha extends HTMLElement {
     this.#said = make("p", { class: "said", role: "status" });
     this.#box = make("div", { class: "box", role: "group", "aria-label": "DrCaptcha" }, this.#said);
     if (this.invisible) {
-      this.#root.append(make("dialog", { "aria-label": "DrCaptcha", onclose: () => this.#closed() }, this.#box));
+      this.#root.append(make("dialog", { "aria-label": "DrCaptcha", onclose: (event) => this.#closed(event) }, this.#box));
     } else this.#root.append(this.#box);
   }
 
@@ -524,7 +524,7 @@ export class DrCaptcha extends HTMLElement {
     this.#set(response);
     this.#expire(1000 * LIFE);
     this.#settle(response);
-    this.#root.querySelector("dialog")?.close();
+    this.close("left");
     this.#tell("success", response);
   }
 
@@ -543,21 +543,21 @@ export class DrCaptcha extends HTMLElement {
     }
   }
 
-  #settle(response, error) {
+  #settle(response, error = new Error("challenge-closed")) {
     for (const { resolve, reject } of this.#waiting.splice(0)) response ? resolve(response) : reject(error);
   }
 
-  #closed() {
-    if (!this.#response) {
-      if (this.#checking) this.#challenge = null;
-      this.#run++;
-      this.#settle(null, new Error("challenge-closed"));
-      this.#tell("close");
-    }
+  /** Close the window; with a reason where it is not the visitor who does. What is told then comes later: it may be open again. */
+  close(reason) {
+    this.#root.querySelector("dialog")?.close(reason);
   }
 
-  close() {
-    this.#root.querySelector("dialog")?.close();
+  #closed({ target }) {
+    if (target.open || target.returnValue) return;
+    if (this.#checking) this.#challenge = null;
+    this.#run++;
+    this.#settle();
+    this.#tell("close");
   }
 
   /** Begin as if the visitor had asked for it; return a promise of the response. */
@@ -567,7 +567,10 @@ export class DrCaptcha extends HTMLElement {
     this.#speak().then(() => {
       if (!this.#challenge) this.#open();
       const dialog = this.#root.querySelector("dialog");
-      if (dialog && !dialog.open) dialog.showModal();
+      if (dialog && !dialog.open) {
+        dialog.returnValue = "";
+        dialog.showModal();
+      }
     });
     return solved;
   }
@@ -577,8 +580,8 @@ export class DrCaptcha extends HTMLElement {
     this.#expired = false;
     this.#set("");
     this.#rest();
-    this.#settle(null, new Error("challenge-closed"));
-    this.close();
+    this.#settle();
+    this.close("left");
   }
 }
 
@@ -597,8 +600,7 @@ export function widget(which) {
   return [...widgets.values()].find((one) => one === place || (place && one.parentElement === place));
 }
 
-const isButton = (place) => place.matches("button, input");
-const taken = (place) => (isButton(place) ? place.nextElementSibling?.localName === "dr-captcha" : place.querySelector("dr-captcha"));
+const taken = (place) => place.querySelector("dr-captcha") ?? (place.matches("button, input") && place.nextSibling?.localName === "dr-captcha");
 
 /** Put a widget into a place; return its id, a number where the service's own was one. A button asks when it is pressed. */
 export function render(place, options = {}, compat = "", id = undefined) {
@@ -607,9 +609,9 @@ export function render(place, options = {}, compat = "", id = undefined) {
   if (taken(parent)) throw new Error("DrCaptcha: there is a widget in this place already.");
   const element = document.createElement("dr-captcha");
   if (id) element.widget = id;
-  const said = Object.fromEntries([...parent.attributes].filter(({ name }) => name.startsWith("data-")).map(({ name, value }) => [name.slice(5), value]));
-  element.options = { ...said, ...options, compat };
-  if (isButton(parent)) {
+  for (const { name, value } of parent.attributes) if (name.startsWith("data-")) element.options[name.slice(5)] = value;
+  Object.assign(element.options, options, { compat });
+  if (parent.matches("button, input")) {
     element.options.size = "invisible";
     parent.after(element);
     parent.addEventListener("click", (event) => {
