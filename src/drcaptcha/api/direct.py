@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import cache, partial
 from http import HTTPStatus
 from typing import Any, cast
@@ -126,8 +127,9 @@ def _visitors(schema: type[BaseModel], view: Callable[[HttpRequest, Any], HttpRe
     """Make the call of a visitor's browser, whose body follows a schema."""
 
     def answer(request: HttpRequest, body: BaseModel) -> HttpResponse:
+        spoken = getattr(body, "kind", "") == "audio"  # It takes twenty times as long to make.
         try:
-            with alone():
+            with nullcontext() if spoken else alone():
                 return view(request, body)
         except DrCaptchaError as error:
             return views.on_error(request, error)

@@ -125,16 +125,17 @@ def issue_audio(
     limiting.check_issue(site, source, now, idle=idle)
     counting.take_from_quota(site, now)
     ballots.count_soon()
-    captcha = Captcha.objects.create(
-        picture=b"",
-        media_type=f"{Captcha.AUDIO}wav",
-        width=0,
-        height=0,
-        content={"spoken": spoken},
-        length=SPOKEN,
-        available=NEVER,
-        created=now,
-    )
+    with turn():
+        captcha = Captcha.objects.create(
+            picture=b"",
+            media_type=f"{Captcha.AUDIO}wav",
+            width=0,
+            height=0,
+            content={"spoken": spoken},
+            length=SPOKEN,
+            available=NEVER,
+            created=now,
+        )
     context = context._replace(bits=0 if idle else working.bits_for(site, source, now, harder=HARDER))
     return _spoken(spoken, known, seal(Purpose.CHALLENGE, captcha.pk, site.pk, now, context), rng, context.bits)
 

@@ -12,7 +12,9 @@ from django.db import DatabaseError, connection
 from pytest_django import Settings
 
 from drcaptcha.challenges import issuing
+from drcaptcha.errors import AudioUnavailable
 from drcaptcha.glyphs.models import Glyph
+from drcaptcha.turns import alone
 from drcaptcha.wsgi import application
 from tests.registered import Keys
 
@@ -133,3 +135,23 @@ def test_one_call_at_the_most_fails_where_the_database_has_restarted(stock: list
         assert status == "503 Service Unavailable"
         assert json.loads(said)["error"]["code"] == "not-ready"
     assert call(application, CHALLENGES)[0] == "200 OK"
+
+
+def test_who_listens_keeps_nobody_waiting(stock: list[Glyph], monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[bool] = []
+
+    def serve() -> None:
+        with alone():
+            pass
+
+    def speak(*_: object, **__: object) -> None:
+        other = Thread(target=serve, daemon=True)
+        other.start()
+        other.join(5)
+        waits.append(other.is_alive())
+        raise AudioUnavailable
+
+    monkeypatch.setattr(issuing, "issue_audio", speak)
+    status, _, _ = call(application, CHALLENGES, b'{"kind": "audio"}')
+    assert status == "501 Not Implemented"
+    assert waits == [False]
