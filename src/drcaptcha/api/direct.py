@@ -66,6 +66,8 @@ def first(others: WSGIApplication) -> WSGIApplication:
         request.answer = answer
         response = _around(request)
         request.close()
+        if connection.errors_occurred:
+            _Seen.failed = time.monotonic()
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
         start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
@@ -77,15 +79,23 @@ def first(others: WSGIApplication) -> WSGIApplication:
 def _see_to_connection() -> None:
     """Have a connection that is too old or broken made anew, as the framework does before each request.
 
-    Here it is done after an error, or a second after the last time: a database server has to be asked for it.
+    Here it is done a second after the last time, since a database server has to be asked for it, and by all threads
+    after an error in one.
     """
     now = time.monotonic()
-    if connection.errors_occurred or now - getattr(_seen, "at", -math.inf) > 1:
+    if connection.errors_occurred or _seen.at <= max(_seen.failed, now - 1):
         connection.close_if_unusable_or_obsolete()
         _seen.at = now
 
 
-_seen = threading.local()
+class _Seen(threading.local):
+    """When this thread has seen to its connection, and when one of the process had an error on its own."""
+
+    at = -math.inf
+    failed = -math.inf
+
+
+_seen = _Seen()
 
 
 class _Request(WSGIRequest):

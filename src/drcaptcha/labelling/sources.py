@@ -1,6 +1,7 @@
 """Telling visitors apart without knowing who they are."""
 
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -70,9 +71,16 @@ def _network(address: str) -> str:
     try:
         parsed = ip_address(address)
     except ValueError:
-        return address
+        plain = _without_port(address)
+        return _network(plain) if plain else address
     if parsed.version == 4:
         return str(parsed)
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
     return str(ip_network((parsed, 64), strict=False))
+
+
+def _without_port(address: str) -> str:
+    """Return an address to which a gateway has written the port it came from, without it; empty where it is none."""
+    found = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::\d+)?|([0-9.]+):\d+", address)
+    return (found[1] or found[2]) if found else ""

@@ -69,3 +69,10 @@ def test_the_addresses_that_one_visitor_owns_are_one_source(site: Site, now: dat
     assert source_key("2001:db8::1", site, now) == source_key("2001:db8::ffff:2", site, now)
     assert source_key("2001:db8::1", site, now) != source_key("2001:db8:0:1::1", site, now)
     assert source_key("::ffff:192.0.2.1", site, now) == source_key("192.0.2.1", site, now)
+
+
+def test_the_port_that_a_gateway_adds_makes_no_other_source(site: Site, now: datetime) -> None:
+    assert source_key("192.0.2.1:5678", site, now) == source_key("192.0.2.1", site, now)
+    assert source_key("[2001:db8::1]:5678", site, now) == source_key("2001:db8::1", site, now)
+    assert source_key("[2001:db8::1]", site, now) == source_key("2001:db8::1", site, now)
+    assert len({source_key(odd, site, now) for odd in ("", "unknown", "999.1:80", "192.0.2.1:x", "[::g]:1")}) == 5
