@@ -451,21 +451,13 @@ def earn(count: int, path: str) -> None:
     """Make so many responses that a new site can redeem, and write each as a body of the call."""
     from django.utils import timezone
 
-    from drcaptcha.challenges.models import NEVER, Attempt, Captcha
+    from drcaptcha.challenges.models import Attempt, Captcha
     from drcaptcha.challenges.tokens import Purpose, seal
     from drcaptcha.sites.registering import register
 
     now = timezone.now()
     site, secret = register(f"Earned {now}", ["localhost"], now=now)
-    plain = {
-        "picture": b"",
-        "media_type": "image/jpeg",
-        "width": 1,
-        "height": 1,
-        "content": [],
-        "length": 0,
-        "available": NEVER,
-    }
+    plain = {"picture": b"", "media_type": "image/jpeg", "width": 1, "height": 1, "content": [], "length": 0}
     captchas = Captcha.objects.bulk_create(Captcha(**plain, created=now) for _ in range(count))
     attempts = Attempt.objects.bulk_create(
         Attempt(captcha=captcha, site=site, passed=True, created=now) for captcha in captchas

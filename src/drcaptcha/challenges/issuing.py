@@ -11,7 +11,7 @@ from django.core.cache import cache
 from drcaptcha.challenges import ballots, limiting, tasks, working
 from drcaptcha.challenges.composing import compose
 from drcaptcha.challenges.holding import away_until, held
-from drcaptcha.challenges.models import NEVER, Captcha
+from drcaptcha.challenges.models import Captcha
 from drcaptcha.challenges.tokens import NOWHERE, Context, Purpose, seal, seal_dummy
 from drcaptcha.errors import AudioUnavailable, NotReady
 from drcaptcha.labelling.sources import source_key
@@ -133,7 +133,6 @@ def issue_audio(
             height=0,
             content={"spoken": spoken},
             length=SPOKEN,
-            available=NEVER,
             created=now,
         )
     context = context._replace(bits=0 if idle else working.bits_for(site, source, now, harder=HARDER))

@@ -66,7 +66,9 @@ class Captcha(models.Model):
     content = models.JSONField(help_text="The slots from left to right: glyph, role, accepted characters.")
     length = models.PositiveSmallIntegerField()
     difficulty = models.CharField(max_length=6, default="normal", help_text="How hard its rendering makes it to read.")
-    available = models.DateTimeField(help_text="When it may be issued (again); never, once it was answered.")
+    available = models.DateTimeField(
+        default=NEVER, help_text="When it may be issued (again); never, once it was answered."
+    )
     created = models.DateTimeField()
 
     objects = CaptchaQuerySet.as_manager()

@@ -16,10 +16,8 @@ class Migration(migrations.Migration):
             model_name='captcha',
             name='available',
             field=models.DateTimeField(
-                # Of those that were answered.
                 default=datetime(9999, 1, 1, microsecond=1, tzinfo=UTC),
                 help_text='When it may be issued (again); never, once it was answered.',
             ),
-            preserve_default=False,
         ),
     ]
