@@ -38,6 +38,7 @@ def test_an_attack_is_judged_as_visitors_are_and_the_harder_the_less_it_reads(
     easy, normal, hard = json.loads(capsys.readouterr().out)
     assert [one["difficulty"] for one in (easy, normal, hard)] == ["easy", "normal", "hard"]
     assert easy["per_character"] > hard["per_character"] > 0.1
+    assert easy["interval"][1] >= hard["interval"][0], "ten captchas tell no more of what passes"
     for one in (easy, normal, hard):
         low, high = one["interval"]
         assert 0 <= low <= one["pass_rate"] <= high <= 1
